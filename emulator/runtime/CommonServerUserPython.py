@@ -1,0 +1,1 @@
+"""What an operator added for every script: nothing."""
