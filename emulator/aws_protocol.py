@@ -108,7 +108,8 @@ def _json_error(service: str, code: str, message: str, status: int) -> Response:
 def _query_error(service: str, code: str, message: str, status: int) -> Response:
     fault = "Receiver" if status >= 500 else "Sender"
     body = (
-        f'<ErrorResponse xmlns="{XML_NAMESPACES.get(service, "")}"><Error><Type>{fault}</Type><Code>{escape(code)}</Code>'
+        f'<ErrorResponse xmlns="{XML_NAMESPACES.get(service, "")}">'
+        f"<Error><Type>{fault}</Type><Code>{escape(code)}</Code>"
         f"<Message>{escape(message)}</Message></Error><RequestId>{_request_id()}</RequestId></ErrorResponse>"
     )
     return Response(body, status, content_type="text/xml")

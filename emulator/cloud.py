@@ -1,7 +1,7 @@
 """An AWS for one process: moto behind 127.0.0.1, with the strictness, the faults and the records that moto lacks.
 
-A phone's text goes the way it goes in AWS: two-way number, SNS topic, subscription, SQS queue. Containers find it through
-`environment()` alone.
+A phone's text goes the way it goes in AWS: two-way number, SNS topic, subscription, SQS queue. Containers find it
+through `environment()` alone.
 """
 
 import json
@@ -36,6 +36,7 @@ DEAD_LETTER_NAME = "sms-replies-dead-letters"
 # Requests signed with this key set the stage: they are neither recorded nor disturbed.
 OPERATOR_KEY = "EMULATOROPERATOR"
 ROLE_KEY = "EMULATORMACHINEROLE"
+NO_SECRET = "emulated"  # noqa: S105 - moto takes any
 
 # https://docs.aws.amazon.com/sns/latest/dg/sns-mobile-phone-number-as-subscriber.html
 E164 = re.compile(r"\+[1-9]\d{6,14}")
@@ -72,10 +73,11 @@ class _Fault:
 
 
 class Cloud:
-    """AWS as one account and region, with a two-way number, a topic, a reply queue and (unless told otherwise) a dead-letter queue.
+    """AWS as one account and region, with a two-way number, a topic, a reply queue and a dead-letter queue.
 
-    A context manager; one at a time in a process, because moto's state is global: a second one is a RuntimeError. Every start
-    is from empty. All methods may be called from any thread. Times are Unix seconds, durations seconds.
+    A context manager; one at a time in a process, because moto's state is global: a second one is a RuntimeError. Every
+    start is from empty. All methods may be called from any thread. Times are Unix seconds, durations seconds.
+    `max_receive_count` None leaves the dead-letter queue out.
     """
 
     def __init__(
@@ -136,7 +138,7 @@ class Cloud:
             raise
 
     def stop(self) -> None:
-        """Cut every connection and forget everything; at once even when a long poll is open. A second call does nothing."""
+        """Cut every connection and forget everything, at once even when a poll is open. A second call does nothing."""
         if not self._running:
             return
         self._running = False
@@ -191,17 +193,19 @@ class Cloud:
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
         }
-        role = {"AWS_ACCESS_KEY_ID": ROLE_KEY, "AWS_SECRET_ACCESS_KEY": "emulated", "AWS_SESSION_TOKEN": "emulated"}
+        role = {"AWS_ACCESS_KEY_ID": ROLE_KEY, "AWS_SECRET_ACCESS_KEY": NO_SECRET, "AWS_SESSION_TOKEN": NO_SECRET}
         return reached | (role if machine_role else {})
 
     def client(self, service: str) -> Any:
         """A boto3 client of the account's operator; what it does is neither recorded nor disturbed by faults."""
-        return boto3.client(
+        # The stubs of boto3 know services by their literal names only.
+        connect: Any = boto3.client
+        return connect(
             service,
             region_name=self.region,
             endpoint_url=self.url,
             aws_access_key_id=OPERATOR_KEY,
-            aws_secret_access_key="emulated",
+            aws_secret_access_key=NO_SECRET,
             config=Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 1}),
         )
 
@@ -258,8 +262,8 @@ class Cloud:
     def inbound(self, payload: Mapping[str, Any]) -> str | None:
         """Take in a text sent to the two-way number, given as the JSON that AWS publishes.
 
-        Returns the SNS message id, or None when the text begins with a keyword that AWS handles itself (STOP, START, HELP):
-        such a text opts the phone out or in and does not reach the topic.
+        Returns the SNS message id, or None when the text begins with a keyword that AWS handles itself (STOP, START,
+        HELP): such a text opts the phone out or in and does not reach the topic.
         """
         phone, text = payload.get("originationNumber"), payload.get("messageBody")
         if isinstance(phone, str) and isinstance(text, str) and self._handle_keyword(phone, text):
@@ -313,7 +317,10 @@ class Cloud:
         message: str = "Injected by the emulator",
         deliver: bool = False,
     ) -> None:
-        """Answer the next `times` requests of `operation` with an AWS error; with `deliver` they take effect all the same."""
+        """Answer the next `times` requests of `operation` with an AWS error.
+
+        With `deliver` they take effect all the same. Faults of one operation are used up in the order they were made.
+        """
 
         def answer(request: Request, act: Callable[[], Response]) -> Response:
             if deliver:
@@ -323,7 +330,10 @@ class Cloud:
         self._add_fault(_Fault(operation, times, answer))
 
     def hang(self, operation: str, seconds: float, *, times: int = 1, deliver: bool = True) -> None:
-        """Hold back the answer to the next `times` requests of `operation`; without `deliver` they have no effect (then 503)."""
+        """Hold back the answer to the next `times` requests of `operation`; without `deliver` they have no effect.
+
+        The answer, should the client still wait for it, is then an error 503.
+        """
 
         def answer(request: Request, act: Callable[[], Response]) -> Response:
             response = act() if deliver else error_response(request.service, "ServiceUnavailable", "Held back", 503)
@@ -381,11 +391,11 @@ class Cloud:
         return fault.answer(request, act) if fault else act()
 
     def _call_hooks(self, request: Request, phase: Phase) -> None:
-        for hook in list(self.hooks):
-            try:
+        try:
+            for hook in list(self.hooks):
                 hook(request, phase)
-            except Exception as error:  # noqa: BLE001 - a hook is the test's own code: it fails the test, not the request
-                self.hook_errors.append(error)
+        except Exception as error:  # noqa: BLE001 - a hook is a test's own code: it fails the test, not the request
+            self.hook_errors.append(error)
 
     def _act(self, request: Request, environ: dict[str, Any]) -> Response:
         special = {
@@ -431,7 +441,7 @@ class Cloud:
     def _receive(self, request: Request, environ: dict[str, Any]) -> Response:
         """Long poll for as long as the client is there.
 
-        moto would hand a reply to the poll of a container that was killed, which hides it for the whole visibility timeout.
+        moto would hand a reply to the poll of a killed container, which hides it for the whole visibility timeout.
         """
         wait = request.parameters.get("WaitTimeSeconds", 0)
         name = str(request.parameters.get("QueueUrl", "")).rpartition("/")[2]

@@ -33,7 +33,8 @@ def cloud() -> Iterator[Cloud]:
 
 def aws(cloud: Cloud, service: str, **config: Any) -> Any:
     """A client as a container makes it, without the SDK's retries."""
-    return boto3.client(
+    connect: Any = boto3.client
+    return connect(
         service,
         region_name=cloud.region,
         endpoint_url=cloud.url,
@@ -284,9 +285,14 @@ def test_hook_that_raises_fails_the_cloud_when_it_closes() -> None:
     def broken(request: Any, phase: str) -> None:
         raise ValueError("broken hook")
 
-    with pytest.raises(ValueError, match="broken hook"), Cloud() as cloud:
-        cloud.hooks.append(broken)
-        aws(cloud, "sns").publish(PhoneNumber=PERSON, Message="hello")
+    # Given a hook that raised
+    cloud = Cloud()
+    cloud.start()
+    cloud.hooks.append(broken)
+    aws(cloud, "sns").publish(PhoneNumber=PERSON, Message="hello")
+    # When the cloud closes, Then the test that made the hook fails
+    with pytest.raises(ValueError, match="broken hook"):
+        cloud.__exit__(None, None, None)
 
 
 def test_unreachable_cloud_refuses_and_cuts_and_comes_back_on_its_port(cloud: Cloud) -> None:

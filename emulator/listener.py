@@ -69,7 +69,7 @@ class _Handler(MotoRequestHandler):
         with suppress(OSError):
             super().finish()
 
-    def log(self, type: str, message: str, *args: Any) -> None:
+    def log(self, _level: str, message: str, *args: Any) -> None:
         logging.getLogger(__name__).debug(message, *args)
 
 

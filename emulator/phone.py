@@ -25,7 +25,10 @@ class Phone:
         return [text for text in self._cloud.texts if text.phone == self.number]
 
     def expects(self, *fragments: str, within: float = 10) -> str:
-        """Wait up to `within` seconds for the next unread text and return it; AssertionError unless it holds every fragment."""
+        """Wait up to `within` seconds for the next unread text, which has to hold every fragment, and return it.
+
+        Raises AssertionError with what came instead.
+        """
         if not self._cloud.wait_until(lambda: len(self.texts) > self._read, within):
             raise AssertionError(f"{self.number} got no text within {within:g} s. {self._history()}")
         text = self.texts[self._read].text
@@ -49,8 +52,8 @@ class Phone:
     def replies(self, text: str, **payload_overrides: Any) -> str | None:
         """Text back to the two-way number.
 
-        `payload_overrides` replace fields of the published JSON, or add to them. Returns the SNS message id, None when AWS
-        handles the text itself (STOP and the like).
+        `payload_overrides` replace fields of the published JSON, or add to them. Returns the SNS message id, None when
+        AWS handles the text itself (STOP and the like).
         """
         return self._cloud.inbound({**self._payload(text), **payload_overrides})
 

@@ -65,7 +65,7 @@ def test_expected_text_that_never_comes_says_so(phone: Phone) -> None:
             {"Block (now)": "1", "Wait, please": "2", "Ask": "3"},
         ),
         (
-            "We couldn't process your response. Please respond with one of the available reply codes: Yes (1234), No (5678)",
+            "Please respond with one of the available reply codes: Yes (1234), No (5678)",
             {"Yes": "1234", "No": "5678"},
         ),
     ],
