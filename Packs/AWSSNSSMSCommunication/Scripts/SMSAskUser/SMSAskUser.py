@@ -47,7 +47,7 @@ class AskRequest:
 
 
 def parse_request(args: Arguments) -> AskRequest:
-    """The request that the arguments make; ValueError with a sentence that names the first argument that cannot be used."""
+    """The request that the arguments make; ValueError with a sentence that names the first one that cannot be used."""
     return AskRequest(
         phone=required_text(args, 'phone', 'a phone number such as +14255550182'),
         message=required_text(args, 'message', 'the question to ask'),
@@ -110,7 +110,7 @@ def check_differs(name: str, value: str, earlier: dict[str, str]) -> None:
 def parse_task(args: Arguments) -> str:
     task = text(args, 'task')
     if re.search(r'\s', task):
-        raise ValueError(f'task "{task}" contains white space. Give the number of a task, or a tag without white space.')
+        raise ValueError(f'task "{task}" contains white space. Give the number of a task, or a tag without spaces.')
     return task
 
 
@@ -143,15 +143,15 @@ def ask(request: AskRequest, incident: str, execute: Execute) -> Entries:
 
     DemistoException when the server gave no GUID or no instance of the integration is enabled.
     """
-    granted = execute('addEntitlement', {'persistent': str(request.persistent).lower(),
-                                         'replyEntriesTag': request.reply_entries_tag})
+    granted: Entries = execute('addEntitlement', {'persistent': str(request.persistent).lower(),
+                                                  'replyEntriesTag': request.reply_entries_tag})
     if is_error(granted):
         return granted
     entitlement = render_entitlement(guid_of(granted), incident, request.task)
     return send(request, render(request.message, request.options, entitlement), execute)
 
 
-def guid_of(entries: Any) -> str:
+def guid_of(entries: Entries) -> str:
     contents = entries[0].get('Contents') if entries else None
     if not contents or not isinstance(contents, str):
         raise DemistoException('addEntitlement returned no entitlement, so nothing was sent. Run the automation again.')
@@ -165,11 +165,11 @@ def send(request: AskRequest, message: str, execute: Execute) -> Entries:
     """
     instance = {'using': request.using} if request.using else {'using-brand': BRAND}
     try:
-        entries = execute('send-notification', {'to': request.phone, 'message': message} | instance)
+        entries: Entries = execute('send-notification', {'to': request.phone, 'message': message} | instance)
     except ValueError as error:
         if 'Unsupported Command' not in str(error):
             raise
-        entries = None
+        entries = []
     if not entries:
         raise DemistoException(no_instance(request.using))
     return entries

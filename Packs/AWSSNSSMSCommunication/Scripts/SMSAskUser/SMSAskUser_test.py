@@ -1,5 +1,6 @@
 """SMSAskUser: arguments to the text that the integration takes, and what the automation returns."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ class Server:
     """Stands for demisto.executeCommand: replies as told, raises what is an exception, and records the calls."""
 
     def __init__(self, **replies: Any) -> None:
-        self.replies = {'addEntitlement': [{'Type': 1, 'ContentsFormat': 'text', 'Contents': GUID}],
-                        'send-notification': [SENT]}
+        self.replies: dict[str, Any] = {'addEntitlement': [{'Type': 1, 'ContentsFormat': 'text', 'Contents': GUID}],
+                                        'send-notification': [SENT]}
         self.replies |= {name.replace('_', '-'): reply for name, reply in replies.items()}
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
@@ -56,17 +57,15 @@ def automation(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(demisto, 'investigation', lambda: {'id': '1234'})
         monkeypatch.setattr(demisto, 'executeCommand', server.execute)
         monkeypatch.setattr(demisto, 'results', written.append)
-        try:
+        with contextlib.suppress(SystemExit):
             SMSAskUser.main()
-        except SystemExit as leaving:
-            assert leaving.code in (0, None)
         return [entry for result in written for entry in (result if isinstance(result, list) else [result])]
     return run
 
 
 # ---- The text for the integration ----
 
-@pytest.mark.parametrize('incident, changes, text', [
+@pytest.mark.parametrize(('incident', 'changes', 'text'), [
     pytest.param('1234', {}, f'Reboot db-7? - Reply yes or no: {GUID}@1234', id='only phone and message'),
     pytest.param('1234', {'task': '7'}, f'Reboot db-7? - Reply yes or no: {GUID}@1234|7', id='task number'),
     pytest.param('1234', {'task': 'approval_task'}, f'Reboot db-7? - Reply yes or no: {GUID}@1234|approval_task',
@@ -105,7 +104,7 @@ def test_using_names_the_instance_instead_of_the_brand() -> None:
     assert 'using-brand' not in sent
 
 
-@pytest.mark.parametrize('changes, granted', [
+@pytest.mark.parametrize(('changes', 'granted'), [
     pytest.param({}, {'persistent': 'false', 'replyEntriesTag': ''}, id='neither'),
     pytest.param({'persistent': 'true', 'replyEntriesTag': 'sms-answer'},
                  {'persistent': 'true', 'replyEntriesTag': 'sms-answer'}, id='both'),
@@ -125,34 +124,32 @@ def test_entitlement_is_asked_for_as_the_arguments_say(changes: dict[str, Any], 
 
 # ---- Arguments that cannot be used ----
 
-ONE_LINE = 'Give the option as one line of text'
+BLANK = 'is empty. Give the option as one line of text, or leave the argument out.'
+LINES = 'has several lines. Give the option as one line of text.'
+OR = 'contains the word "or", which separates the options. Give an option without it.'
+REPLY = 'contains "- Reply", which separates the question from the options. Give an option without it.'
+COLON = 'ends with a colon, which separates the options from the entitlement. Give an option without it.'
+SAME = 'Give options that differ in more than upper and lower case.'
 
 
-@pytest.mark.parametrize('changes, sentence', [
+@pytest.mark.parametrize(('changes', 'sentence'), [
     pytest.param({'phone': ' '}, 'phone is empty. Give a phone number such as +14255550182.', id='blank phone'),
     pytest.param({'message': '\n'}, 'message is empty. Give the question to ask.', id='blank message'),
-    pytest.param({'option1': ''}, f'option1 is empty. {ONE_LINE}, or leave the argument out.', id='empty option1'),
-    pytest.param({'option2': '  '}, f'option2 is empty. {ONE_LINE}, or leave the argument out.', id='blank option2'),
-    pytest.param({'option3': 'a\nb'}, f'option3 "a\nb" has several lines. {ONE_LINE}.', id='two lines'),
-    pytest.param({'option1': 'a\u2028b'}, f'option1 "a\u2028b" has several lines. {ONE_LINE}.', id='line separator'),
-    pytest.param({'option1': 'yes or no'}, 'option1 "yes or no" contains the word "or", which separates the options. '
-                                           'Give an option without it.', id='or inside'),
-    pytest.param({'option2': 'OR'}, 'option2 "OR" contains the word "or", which separates the options. '
-                                    'Give an option without it.', id='or alone'),
-    pytest.param({'option2': 'now Or'}, 'option2 "now Or" contains the word "or", which separates the options. '
-                                        'Give an option without it.', id='or at the end'),
-    pytest.param({'option1': 'x - reply y'}, 'option1 "x - reply y" contains "- Reply", which separates the question from '
-                                             'the options. Give an option without it.', id='reply inside'),
-    pytest.param({'option1': '- Reply y'}, 'option1 "- Reply y" contains "- Reply", which separates the question from '
-                                           'the options. Give an option without it.', id='reply at the start'),
-    pytest.param({'option2': 'this:'}, 'option2 "this:" ends with a colon, which separates the options from the '
-                                       'entitlement. Give an option without it.', id='colon at the end'),
-    pytest.param({'option2': 'YES'}, 'option2 "YES" is the same as option1 "yes". Give options that differ in more than '
-                                     'upper and lower case.', id='same as the default of option1'),
-    pytest.param({'option3': 'a', 'option4': ' A '}, 'option4 "A" is the same as option3 "a". Give options that differ in '
-                                                     'more than upper and lower case.', id='option4 as option3'),
-    pytest.param({'task': 'two words'}, 'task "two words" contains white space. Give the number of a task, or a tag '
-                                        'without white space.', id='task with a space'),
+    pytest.param({'option1': ''}, f'option1 {BLANK}', id='empty option1'),
+    pytest.param({'option2': '  '}, f'option2 {BLANK}', id='blank option2'),
+    pytest.param({'option3': 'a\nb'}, f'option3 "a\nb" {LINES}', id='two lines'),
+    pytest.param({'option1': 'a\u2028b'}, f'option1 "a\u2028b" {LINES}', id='line separator'),
+    pytest.param({'option1': 'yes or no'}, f'option1 "yes or no" {OR}', id='or inside'),
+    pytest.param({'option2': 'OR'}, f'option2 "OR" {OR}', id='or alone'),
+    pytest.param({'option2': 'now Or'}, f'option2 "now Or" {OR}', id='or at the end'),
+    pytest.param({'option1': 'x - reply y'}, f'option1 "x - reply y" {REPLY}', id='reply inside'),
+    pytest.param({'option1': '- Reply y'}, f'option1 "- Reply y" {REPLY}', id='reply at the start'),
+    pytest.param({'option1': 'x - REPLY'}, f'option1 "x - REPLY" {REPLY}', id='reply at the end'),
+    pytest.param({'option2': 'this:'}, f'option2 "this:" {COLON}', id='colon at the end'),
+    pytest.param({'option2': 'YES'}, f'option2 "YES" is the same as option1 "yes". {SAME}', id='default of option1'),
+    pytest.param({'option3': 'a', 'option4': ' A '}, f'option4 "A" is the same as option3 "a". {SAME}', id='option3'),
+    pytest.param({'task': 'two words'}, 'task "two words" contains white space. '
+                                        'Give the number of a task, or a tag without spaces.', id='task with a space'),
     pytest.param({'persistent': 'maybe'}, 'persistent is "maybe". Give true or false.', id='persistent not a boolean'),
 ])
 def test_bad_argument_is_an_error_before_an_entitlement_is_made(
@@ -184,7 +181,7 @@ def test_absent_required_arguments_are_named() -> None:
     When they are parsed
     Then the error names the first that is missing
     """
-    with pytest.raises(ValueError, match='^phone is empty. Give a phone number'):
+    with pytest.raises(ValueError, match=r'^phone is empty\. Give a phone number'):
         SMSAskUser.parse_request({})
 
 
@@ -238,20 +235,20 @@ def test_no_entitlement_is_a_sentence_and_nothing_is_sent(granted: Any) -> None:
     Then the error says so and send-notification is not run
     """
     server = Server(addEntitlement=granted)
-    with pytest.raises(DemistoException, match='^addEntitlement returned no entitlement, so nothing was sent.'):
+    with pytest.raises(DemistoException, match=r'^addEntitlement returned no entitlement, so nothing was sent\.'):
         ask(server)
     assert server.commands == ['addEntitlement']
 
 
-UNSUPPORTED = ValueError('Unsupported Command : send-notification, verify you have proper integration enabled to support it')
+UNSUPPORTED = ValueError('Unsupported Command : send-notification, verify you have proper integration enabled')
 
 
 @pytest.mark.parametrize('reply', [UNSUPPORTED, [], None], ids=['unsupported', 'empty', 'none'])
-@pytest.mark.parametrize('changes, sentence', [
-    pytest.param({}, 'No instance of the integration AWS SNS SMS Communication is enabled, so the question was not sent. '
-                     'Enable one and run again.', id='any instance'),
-    pytest.param({'using': 'sms-prod'}, 'using is "sms-prod", which is no enabled instance. Give the name of an enabled '
-                                        'instance of the integration AWS SNS SMS Communication.', id='named instance'),
+@pytest.mark.parametrize(('changes', 'sentence'), [
+    pytest.param({}, 'No instance of the integration AWS SNS SMS Communication is enabled, so the question was not '
+                     'sent. Enable one and run again.', id='any instance'),
+    pytest.param({'using': 'sms-prod'}, 'using is "sms-prod", which is no enabled instance. Give the name of an '
+                                        'enabled instance of the integration AWS SNS SMS Communication.', id='named'),
 ])
 def test_no_enabled_instance_is_a_sentence_that_names_the_integration(
         automation: Any, reply: Any, changes: dict[str, Any], sentence: str) -> None:
@@ -283,6 +280,6 @@ def test_defaults_of_the_yaml_are_those_of_the_code() -> None:
     Then they are the same
     """
     declared = yaml.safe_load(Path(SMSAskUser.__file__).with_suffix('.yml').read_text())
-    defaults = {argument['name']: argument['defaultValue'] for argument in declared['args'] if 'defaultValue' in argument}
+    defaults = {arg['name']: arg['defaultValue'] for arg in declared['args'] if 'defaultValue' in arg}
     assert defaults == {'option1': 'yes', 'option2': 'no', 'persistent': 'false'}
     assert SMSAskUser.parse_options({}) == ('yes', 'no')
