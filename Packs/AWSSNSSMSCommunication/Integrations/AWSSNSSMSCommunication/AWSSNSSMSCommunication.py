@@ -1,0 +1,1737 @@
+"""Asks a person a question by SMS and completes the waiting playbook task with the answer.
+
+Out: send-notification registers a question in the integration context, then publishes its text through Amazon SNS.
+In: the long-running poller takes replies from an SQS queue, claims the question each one answers, tells XSOAR,
+settles the claim, thanks the person and deletes the message.
+
+What always holds: a question is stored before its SMS leaves; it is answered once, with the option on record; a message
+leaves the queue only when its effect is durable; shared state changes by compare-and-swap only, in QuestionStore;
+boto is called in the AWS section only, and only the main thread talks to the server.
+"""
+
+import demistomock as demisto  # noqa: F401
+from CommonServerPython import *  # noqa: F403
+
+import json
+import random
+import re
+import secrets
+import string
+import time
+import unicodedata
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from functools import cached_property
+from threading import Lock
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    CredentialProvider,
+    CredentialResolver,
+    RefreshableCredentials,
+)
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError as NoConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    SSLError,
+)
+from botocore.parsers import ResponseParserError
+from botocore.session import Session
+
+# ---------------------------------------------------------------- constants
+
+BRAND = "AWS SNS SMS Communication"
+CONTEXT_KEY = "entitlements"  # integration context: JSON text of the list of questions
+PHONES_KEY = "phones"  # integration context: JSON text of what is remembered of each phone
+
+GSM7_LIMIT, UNICODE_LIMIT = 1530, 630  # AWS End User Messaging SMS: ten parts of 153 or 63 characters
+GSM7_BASIC = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+GSM7_EXTENDED = frozenset("\f^{}\\[~]|€")  # an escape and a character: each counts twice
+
+MAX_OPTIONS = 10
+MAX_CODE = 9999  # four digits
+MAX_ENVELOPES = 5
+MAX_ID = 128  # characters of a reply id that are kept; AWS ids are UUIDs
+RECEIVE_COUNT = 10  # messages an SQS receive brings, and a batch delete takes, at most
+CONTEXT_TRIES = 20
+KEEP_CLOSED = 4 * 86400.0  # seconds; a queue keeps a message four days by default, so no re-delivery comes later
+TELL_FOR = 86400.0  # seconds a claim is told again while XSOAR refuses it
+CLAIM_GRACE = 30.0  # seconds left to another container to tell the claim it made
+LONGEST_PAUSE = 60.0  # seconds
+FEEDBACK_THREADS = 10
+REMEMBERED_FEEDBACK = 50  # replies per phone
+
+STS_MARGINS = ((1800, 300), (43201, 900))  # sessions shorter than (s): refresh so long before the end (s)
+
+SUCCESS_TEXT = "{reply_code} - Thank you for your response!"
+FAILURE_TEXT = (
+    "We couldn't process your response. Please respond with one of the available reply codes: {available_codes}"
+)
+FORMAT_HELP = (
+    "The message ends with an entitlement, but is not in the format of SMSAskUser: "
+    '"Question - Reply option1 or option2: GUID@incident|task". Nothing was sent. '
+    "Use the SMSAskUser automation, or take the entitlement out of the message."
+)
+MAYBE_SENT = (
+    "AWS did not answer, so the SMS to {phone} may have been sent or not: {reason} The question stays open and a reply "
+    "to it will be taken; it is not sent again by itself."
+)
+MAYBE_SENT_PLAIN = "AWS did not answer, so the SMS to {phone} may have been sent or not: {reason}"
+
+ADVICE = {  # AWS error code: what to do about it
+    "InvalidClientTokenId": "check the AWS Access Key ID",
+    "InvalidAccessKeyId": "check the AWS Access Key ID",
+    "UnrecognizedClientException": "check the AWS Access Key ID",
+    "SignatureDoesNotMatch": "check the AWS Secret Access Key and the clock of the server",
+    "IncompleteSignature": "check the AWS Access Key ID and the AWS Secret Access Key",
+    "ExpiredToken": "the credentials of the machine have expired, renew its AWS role",
+    "ExpiredTokenException": "the credentials of the machine have expired, renew its AWS role",
+    "AccessDenied": "the key or role lacks the permission for {operation}, or the role does not trust it",
+    "AccessDeniedException": "the key or role lacks the permission for {operation}",
+    "AuthorizationError": "the key or role lacks the permission for {operation}",
+    "QueueDoesNotExist": "no such queue, check the SQS Queue URL and the AWS Default Region",
+    "NonExistentQueue": "no such queue, check the SQS Queue URL and the AWS Default Region",
+    "InvalidAddress": "no such queue, check the SQS Queue URL",
+    "InvalidParameter": "check the phone number, the Origination Number and the Sender ID",
+    "InvalidParameterValue": "check the parameters of the instance",
+    "ParameterValueInvalid": "check the phone number, the Origination Number and the Sender ID",
+    "KMSAccessDenied": "the key or role lacks kms:Decrypt on the key of the queue",
+    "KmsAccessDenied": "the key or role lacks kms:Decrypt on the key of the queue",
+    "OverLimit": "too many messages of the queue are in flight, wait for their visibility timeout",
+}
+NO_ROUTE = "check the network, the proxy settings and the AWS Default Region"
+THROTTLED = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "Throttled",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "KMSThrottling",
+        "KMSThrottlingException",
+    }
+)
+
+
+# ---------------------------------------------------------------- errors
+
+
+class SmsError(Exception):
+    """Base of the errors below; the text of each is a sentence for the war room or the health of the instance."""
+
+
+class SettingsError(SmsError):
+    """A parameter of the instance cannot be used."""
+
+
+class InputError(SmsError):
+    """An argument of a command cannot be used."""
+
+
+class NotAReply(SmsError):
+    """A message of the queue is not an inbound SMS; the text says why without its content."""
+
+
+class StateError(SmsError):
+    """The integration context cannot be read or changed; it is as it was."""
+
+
+class AwsError(SmsError):
+    """AWS refused a call or was not reached: surely nothing was done."""
+
+
+class MaybeSent(AwsError):
+    """AWS did not answer: what was asked for may have been done."""
+
+
+# ---------------------------------------------------------------- settings
+
+
+class Parameter(NamedTuple):
+    display: str
+    default: str = ""
+
+
+PARAMETERS = {
+    "defaultRegion": Parameter("AWS Default Region", "us-east-1"),
+    "roleArn": Parameter("Role Arn"),
+    "roleSessionName": Parameter("Role Session Name", "xsoar-sms"),
+    "sessionDuration": Parameter("Role Session Duration", "900"),
+    "roleExternalId": Parameter("Role External ID"),
+    "sqsQueueUrl": Parameter("SQS Queue URL"),
+    "timeout": Parameter("Timeout", "60,10"),
+    "retries": Parameter("Retries", "5"),
+    "sts_regional_endpoint": Parameter("AWS STS Regional Endpoints", "regional"),
+    "pollInterval": Parameter("Poll Interval (seconds)", "10"),
+    "entitlementTTL": Parameter("Entitlement TTL (hours)", "24"),
+    "replyCodeMode": Parameter("Reply Code Mode", "random"),
+    "originationNumber": Parameter("Origination Number"),
+    "senderId": Parameter("Sender ID"),
+    "smsType": Parameter("SMS Type", "Transactional"),
+    "replyFeedbackEnabled": Parameter("Enable Reply Feedback SMS", "true"),
+    "successMessage": Parameter("Success Message Template", SUCCESS_TEXT),
+    "failureMessage": Parameter("Failure Message Template", FAILURE_TEXT),
+    "proxy": Parameter("Use system proxy settings", "false"),
+    "insecure": Parameter("Trust any certificate", "false"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters of the instance, checked. Times are in seconds."""
+
+    region: str
+    queue_url: str
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    role_arn: str
+    role_session_name: str
+    role_session_seconds: int
+    role_external_id: str = field(repr=False)
+    sts_endpoint: str
+    read_timeout: float
+    connect_timeout: float
+    retries: int
+    poll_seconds: int
+    lifetime: float
+    code_mode: str
+    origination_number: str
+    sender_id: str
+    sms_type: str
+    feedback: bool
+    success_template: str
+    failure_template: str
+    proxy: bool
+    insecure: bool
+
+
+def read_settings(params: Mapping[str, Any]) -> Settings:
+    """The parameters as XSOAR hands them over, as Settings; SettingsError names the first that cannot be used."""
+    access_key, secret_key = key_pair(params)
+    region = matching(params, "defaultRegion", r"[a-z]{2}[a-z0-9-]*", "the name of an AWS Region such as us-east-1")
+    read_timeout, connect_timeout = timeouts(params)
+    return Settings(
+        region=region,
+        queue_url=queue_url(params, region),
+        access_key=access_key,
+        secret_key=secret_key,
+        role_arn=matching(params, "roleArn", r"(arn:[\w-]+:iam::\d{12}:role/\S+)?", "the ARN of an IAM role"),
+        role_session_name=matching(
+            params, "roleSessionName", r"[\w+=,.@-]{2,64}", "2 to 64 of the characters a-z A-Z 0-9 _+=,.@-"
+        ),
+        role_session_seconds=whole_number(params, "sessionDuration", 900, 43200),
+        role_external_id=matching(
+            params, "roleExternalId", r"([\w+=,.@:/-]{2,1224})?", "2 to 1224 of the characters a-z A-Z 0-9 _+=,.@:/-"
+        ),
+        sts_endpoint=one_of(params, "sts_regional_endpoint", ("legacy", "regional")),
+        read_timeout=read_timeout,
+        connect_timeout=connect_timeout,
+        retries=whole_number(params, "retries", 0, 10),
+        poll_seconds=min(20, whole_number(params, "pollInterval", 1)),
+        lifetime=hours(params, "entitlementTTL") * 3600,
+        code_mode=one_of(params, "replyCodeMode", ("random", "sequential")),
+        origination_number=origination_number(params),
+        sender_id=matching(
+            params,
+            "senderId",
+            r"((?=.*[A-Za-z])[A-Za-z0-9-]{1,11})?",
+            "1 to 11 letters, digits and hyphens with at least one letter",
+        ),
+        sms_type=one_of(params, "smsType", ("Transactional", "Promotional")),
+        feedback=yes_or_no(params, "replyFeedbackEnabled"),
+        success_template=template(params, "successMessage", ("reply_code", "chosen_option", "phone_number")),
+        failure_template=template(params, "failureMessage", ("available_codes", "phone_number")),
+        proxy=yes_or_no(params, "proxy"),
+        insecure=yes_or_no(params, "insecure"),
+    )
+
+
+def unusable(name: str, given: str, accepted: str) -> SettingsError:
+    return SettingsError(f'{PARAMETERS[name].display} is "{given}", but it must be {accepted}.')
+
+
+def parameter(params: Mapping[str, Any], name: str) -> str:
+    value = params.get(name)
+    return ("" if value is None else str(value).strip()) or PARAMETERS[name].default
+
+
+def matching(params: Mapping[str, Any], name: str, pattern: str, accepted: str) -> str:
+    given = parameter(params, name)
+    if not re.fullmatch(pattern, given, re.ASCII):
+        raise unusable(name, given, accepted)
+    return given
+
+
+def one_of(params: Mapping[str, Any], name: str, accepted: Sequence[str]) -> str:
+    given = parameter(params, name)
+    if given not in accepted:
+        raise unusable(name, given, " or ".join(accepted))
+    return given
+
+
+def yes_or_no(params: Mapping[str, Any], name: str) -> bool:
+    given = parameter(params, name)
+    try:
+        return argToBoolean(given)
+    except ValueError as error:
+        raise unusable(name, given, "true or false") from error
+
+
+def whole_number(params: Mapping[str, Any], name: str, lowest: int, highest: int | None = None) -> int:
+    given = parameter(params, name)
+    accepted = f"a whole number from {lowest}" + (f" to {highest}" if highest is not None else " up")
+    if not re.fullmatch("[0-9]{1,9}", given):
+        raise unusable(name, given, accepted)
+    if not lowest <= int(given) <= (highest or int(given)):
+        raise unusable(name, given, accepted)
+    return int(given)
+
+
+def positive_number(text: str, highest: float) -> float | None:
+    """The number in text, when it is one above 0 and up to highest; else None."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{0,9})?|\.[0-9]{1,9}", text.strip()):
+        return None
+    value = float(text)
+    return value if 0 < value <= highest else None
+
+
+def hours(params: Mapping[str, Any], name: str) -> float:
+    given = parameter(params, name)
+    value = positive_number(given, 8760)
+    if value is None:
+        raise unusable(name, given, "a number of hours above 0 and up to 8760 such as 24 or 0.5")
+    return value
+
+
+def timeouts(params: Mapping[str, Any]) -> tuple[float, float]:
+    """Read and connect timeout in seconds; the second is optional in the parameter and then 10."""
+    given = parameter(params, "timeout")
+    values = [positive_number(part, 3600) for part in given.split(",")]
+    if len(values) > 2 or None in values:
+        raise unusable(
+            "timeout", given, "a read timeout and optionally a connect timeout in seconds, up to 3600, such as 60,10"
+        )
+    read, connect = (*values, 10.0)[:2]
+    return float(read or 0), float(connect or 0)
+
+
+def key_pair(params: Mapping[str, Any]) -> tuple[str, str]:
+    credentials = params.get("credentials") or {}
+    access_key, secret_key = (str(credentials.get(key) or "").strip() for key in ("identifier", "password"))
+    if bool(access_key) != bool(secret_key):
+        given, missing = ("AWS Access Key ID", "AWS Secret Access Key")[:: 1 if access_key else -1]
+        raise SettingsError(
+            f"{given} was given without {missing}, but it must be both or neither; neither means the AWS role of the machine."
+        )
+    return access_key, secret_key
+
+
+def queue_url(params: Mapping[str, Any], region: str) -> str:
+    """The queue's URL. SQS ignores its host and asks the client's Region, so a host of another Region is refused."""
+    given = parameter(params, "sqsQueueUrl")
+    accepted = "the URL of a queue such as https://sqs.us-east-1.amazonaws.com/123456789012/sms-replies"
+    try:
+        url = urlsplit(given)
+        host = url.hostname or ""
+    except ValueError as error:
+        raise unusable("sqsQueueUrl", given, accepted) from error
+    if url.scheme not in ("https", "http") or not host or not url.path.strip("/") or re.search(r"\s", given):
+        raise unusable("sqsQueueUrl", given, accepted)
+    told = re.search(r"(?:^|\.)([a-z]{2}(?:-[a-z]+)+-\d+)(?:\.|$)", host)
+    if told and told[1] != region:
+        raise unusable("sqsQueueUrl", given, f"a queue in the AWS Default Region {region}; this one is in {told[1]}")
+    return given
+
+
+def origination_number(params: Mapping[str, Any]) -> str:
+    given = parameter(params, "originationNumber")
+    number = tidy_phone(given)
+    if number and not re.fullmatch(r"\+?[0-9]{5,15}", number, re.ASCII):
+        raise unusable(
+            "originationNumber", given, "a phone number such as +14255550100 or a short code of 5 or more digits"
+        )
+    return number
+
+
+def template(params: Mapping[str, Any], name: str, variables: Sequence[str]) -> str:
+    given = parameter(params, name)
+    accepted = "a text with no variables but " + " ".join(f"{{{variable}}}" for variable in variables)
+    try:
+        parts = list(string.Formatter().parse(given))
+    except ValueError as error:
+        raise unusable(name, given, f"{accepted} (a brace of its own is written twice: {{{{ or }}}})") from error
+    if any(
+        variable is not None and (variable not in variables or spec or conversion)
+        for _, variable, spec, conversion in parts
+    ):
+        raise unusable(name, given, accepted)
+    return given
+
+
+# ---------------------------------------------------------------- domain
+
+
+@dataclass(frozen=True)
+class Entitlement:
+    """GUID@incident|task: what XSOAR needs to accept an answer. The task is a number, a tag or empty."""
+
+    guid: str
+    incident: str
+    task: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.guid}@{self.incident}" + (f"|{self.task}" if self.task else "")
+
+    @cached_property
+    def key(self) -> str:
+        """The same for the same entitlement: case does not matter in it."""
+        return str(self).lower()
+
+
+@dataclass(frozen=True)
+class AskText:
+    """A message in the SMSAskUser format, taken apart."""
+
+    question: str
+    options: tuple[str, ...]
+    entitlement: Entitlement
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The answer a question got, before and after XSOAR was told. Times are seconds since 1970."""
+
+    option: str
+    code: str
+    reply_id: str
+    at: float
+    told_at: float | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question to one phone. codes maps reply code to option, in the order of the options. Times: seconds since 1970.
+
+    sends counts the sends that were not refused, so that a refused one takes out only what it put in.
+    """
+
+    entitlement: Entitlement
+    phone: str
+    text: str
+    codes: Mapping[str, str]
+    created: float
+    expires: float
+    sends: int = 1
+    claim: Claim | None = None
+
+    @property
+    def answered(self) -> bool:
+        return self.claim is not None and self.claim.told_at is not None
+
+    @property
+    def kept_until(self) -> float:
+        over = max(self.expires, self.claim.at + TELL_FOR) if self.claim else self.expires
+        return over + KEEP_CLOSED
+
+    def open_at(self, moment: float) -> bool:
+        return self.claim is None and moment < self.expires
+
+    def holds_codes_at(self, moment: float) -> bool:
+        """Whether its codes are in use: while it is open, and until XSOAR has been told its answer."""
+        return not self.answered and (self.claim is not None or moment < self.expires)
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """A reply that got a feedback text which was no thank-you, so that its re-delivery gets none."""
+
+    reply_id: str
+    at: float
+
+
+@dataclass(frozen=True)
+class State:
+    """All that is kept in the integration context. Within a phone the oldest question is first."""
+
+    questions: Mapping[str, tuple[Question, ...]] = field(default_factory=dict)
+    feedback: Mapping[str, tuple[Feedback, ...]] = field(default_factory=dict)
+
+    def of(self, phone: str) -> tuple[Question, ...]:
+        return self.questions.get(phone, ())
+
+    def all(self) -> Iterable[Question]:
+        return (question for questions in self.questions.values() for question in questions)
+
+    def find(self, entitlement: Entitlement, phone: str) -> Question | None:
+        return next((question for question in self.of(phone) if question.entitlement.key == entitlement.key), None)
+
+    def taken(self) -> set[str]:
+        """The keys of the entitlements that have an answer, on whichever phone."""
+        return {question.entitlement.key for question in self.all() if question.claim}
+
+    def put(self, question: Question) -> "State":
+        """With the question in place of the one of the same entitlement and phone, else at the end of that phone's."""
+        old = self.of(question.phone)
+        new = tuple(question if kept.entitlement.key == question.entitlement.key else kept for kept in old)
+        return self._with(question.phone, new if question in new else (*old, question))
+
+    def drop(self, question: Question) -> "State":
+        return self._with(question.phone, tuple(kept for kept in self.of(question.phone) if kept != question))
+
+    def _with(self, phone: str, questions: tuple[Question, ...]) -> "State":
+        changed = {**self.questions, phone: questions}
+        if not questions:
+            del changed[phone]
+        return replace(self, questions=changed)
+
+    def remember(self, phone: str, feedback: Feedback) -> "State":
+        kept = (*self.feedback.get(phone, ()), feedback)[-REMEMBERED_FEEDBACK:]
+        return replace(self, feedback={**self.feedback, phone: kept})
+
+
+@dataclass(frozen=True)
+class Received:
+    """A message as SQS handed it over. sent_at: seconds since 1970, when it reached the queue."""
+
+    handle: str
+    message_id: str
+    body: str
+    sent_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a phone sent. id is the same when AWS delivers it again; arrived: seconds since 1970 by AWS's clock."""
+
+    phone: str
+    text: str
+    id: str
+    arrived: float | None = None
+
+
+def tidy_phone(number: str) -> str:
+    """The number without the spaces, dashes, dots and parentheses that people write in it."""
+    return "".join(
+        char for char in number if not (char.isspace() or char in ".()" or unicodedata.category(char) == "Pd")
+    )
+
+
+def phone_number(number: str, argument: str) -> str:
+    """The number in E.164, as AWS wants it; InputError names the argument."""
+    tidy = tidy_phone(number)
+    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", tidy, re.ASCII):
+        raise InputError(
+            f'{argument} is "{mask(number)}", but it must be a phone number in E.164: '
+            "a plus sign and 7 to 15 digits, the first not 0, such as +14255550182."
+        )
+    return tidy
+
+
+def mask(number: str) -> str:
+    """The number with its middle digits hidden, for logs and error texts."""
+    middle = range(5, len(number) - 2)
+    return "".join("*" if place in middle and char.isdigit() else char for place, char in enumerate(number))
+
+
+def iso_time(moment: float | None) -> str | None:
+    return None if moment is None else datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# ---------------------------------------------------------------- the SMSAskUser text
+
+TOKEN = re.compile(
+    r"(?:(?<=[\s:])|^)(?P<guid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})@(?P<incident>[^\s|]+)(?:\|(?P<task>\S*))?\s*\Z",
+    re.IGNORECASE,
+)
+ASK = re.compile(r"(?P<question>.*\S)\s*? - Reply (?P<options>[^\r\n]*\S)\s*:\s*\Z", re.IGNORECASE | re.DOTALL)
+
+
+def parse_message(message: str) -> AskText | None:
+    """The message as a question, or None when it carries no entitlement.
+
+    InputError when it ends with an entitlement but is not in the format: a raw entitlement must never reach a phone.
+    """
+    token = TOKEN.search(message)
+    if not token:
+        return None
+    ask = ASK.match(message[: token.start()])
+    if not ask:
+        raise InputError(FORMAT_HELP)
+    entitlement = Entitlement(token["guid"], token["incident"], token["task"] or "")
+    return AskText(ask["question"].strip(), parse_options(ask["options"]), entitlement)
+
+
+def parse_options(text: str) -> tuple[str, ...]:
+    options = tuple(option.strip() for option in re.split(r"\sor\s", text, flags=re.IGNORECASE))
+    if len(options) > MAX_OPTIONS:
+        raise InputError(
+            f"The message offers {len(options)} options, but at most {MAX_OPTIONS} are accepted. Nothing was sent."
+        )
+    places: dict[str, int] = {}
+    for place, option in enumerate(options, 1):
+        first = places.setdefault(fold(option), place)
+        if not option or first != place:
+            fault = f"the same as option {first}, whatever the case" if option else "empty"
+            raise InputError(
+                f"Option {place} of the message is {fault}, but each must be a text of its own. Nothing was sent."
+            )
+    return options
+
+
+def codes_text(codes: Mapping[str, str], joint: str = " or ") -> str:
+    return joint.join(f"{option} ({code})" for code, option in codes.items())
+
+
+def question_sms(text: str, codes: Mapping[str, str]) -> str:
+    return f"{text}\n{codes_text(codes)}"
+
+
+def sms_length(text: str) -> tuple[int, int]:
+    """How long AWS counts the text, and how long it may be: GSM-7 characters, else UTF-16 units."""
+    if all(char in GSM7_BASIC or char in GSM7_EXTENDED for char in text):
+        return len(text) + sum(char in GSM7_EXTENDED for char in text), GSM7_LIMIT
+    return sum(2 if ord(char) > 0xFFFF else 1 for char in text), UNICODE_LIMIT
+
+
+def check_length(text: str) -> str:
+    """The text, when it fits one SMS; InputError says how long it is and what is allowed."""
+    length, limit = sms_length(text)
+    if length > limit:
+        raise InputError(
+            f"The SMS would be {length} characters long, but at most {limit} are allowed "
+            f"({GSM7_LIMIT} in the GSM-7 alphabet, {UNICODE_LIMIT} with any other character). Shorten it. Nothing was sent."
+        )
+    return text
+
+
+# ---------------------------------------------------------------- reply codes
+
+
+def allocate_codes(
+    options: Sequence[str], in_use: Iterable[str], mode: str, draw: Callable[[Sequence[int], int], Sequence[int]]
+) -> dict[str, str]:
+    """A free code for each option. draw takes so many of the free numbers at random. InputError when too few are free.
+
+    Numbers are compared by value (7 and 0007 are one), as a person may leave zeros out. A random code is never the
+    number that an option is named by: who texts "30" for the option 30 must not hit the code of another option.
+    """
+    busy = {int(code) for code in in_use}
+    if mode == "sequential":
+        free = [number for number in range(1, MAX_CODE + 1) if number not in busy][: len(options)]
+    else:
+        busy |= {int(option) for option in options if re.fullmatch("[0-9]{1,4}", option)}
+        free = [number for number in range(MAX_CODE + 1) if number not in busy]
+    if len(free) < len(options):
+        raise InputError(
+            "The phone has too many open questions: no reply codes are free. Wait for answers. Nothing was sent."
+        )
+    if mode == "sequential":
+        return {str(number): option for number, option in zip(free, options)}
+    return {f"{number:04}": option for number, option in zip(draw(free, len(options)), options)}
+
+
+# ---------------------------------------------------------------- inbound messages
+
+
+def parse_reply(received: Received) -> Reply:
+    """The reply in a message of the queue, through up to five envelopes. NotAReply for anything else."""
+    layer, ids, arrived = parse_json(received.body), [received.message_id], received.sent_at
+    for _ in range(MAX_ENVELOPES + 1):
+        if "originationNumber" in layer and "messageBody" in layer:
+            return reply_from(layer, ids, arrived)
+        if "messageId" in layer:
+            ids.insert(0, layer["messageId"])
+        arrived = parse_time(layer.get("timestamp")) or arrived
+        layer = open_envelope(layer)
+    raise NotAReply(f"it has more than {MAX_ENVELOPES} envelopes")
+
+
+def parse_json(text: str) -> dict[str, Any]:
+    """A JSON object, the first letter of its keys in lower case. Whole numbers are read as floats: their text may be
+    endless, and no number is of use here."""
+    try:
+        value = json.loads(text, parse_int=float)
+    except (ValueError, RecursionError) as error:
+        raise NotAReply("it is not JSON") from error
+    return fields(value)
+
+
+def fields(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise NotAReply("it is not a JSON object")
+    lowered = {key[:1].lower() + key[1:]: item for key, item in value.items()}
+    return lowered | {key: item for key, item in value.items() if key[:1].islower()}
+
+
+def open_envelope(layer: dict[str, Any]) -> dict[str, Any]:
+    """What is inside an SNS notification, or inside the one record of an event that carries one."""
+    records = layer.get("records")
+    if isinstance(records, list) and len(records) == 1:
+        return fields(fields(records[0]).get("sns"))
+    if layer.get("type", "Notification") != "Notification" or "message" not in layer:
+        raise NotAReply("it is neither an inbound SMS nor an SNS notification of one")
+    message = layer["message"]
+    return parse_json(message) if isinstance(message, str) else fields(message)
+
+
+def reply_from(payload: dict[str, Any], ids: Sequence[Any], arrived: float | None) -> Reply:
+    phone, text = payload["originationNumber"], payload["messageBody"]
+    if not isinstance(phone, str) or not isinstance(text, str):
+        raise NotAReply("its originationNumber and messageBody are not both text")
+    known = (item for item in (payload.get("inboundMessageId"), *ids) if isinstance(item, str) and item.strip())
+    return Reply(tidy_phone(phone[:MAX_ID]), text, next(known, "")[:MAX_ID], arrived)
+
+
+def parse_time(text: Any) -> float | None:
+    """An SNS timestamp such as 2026-01-02T03:04:05.678Z in seconds since 1970; None when it is not one."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
+
+# ---------------------------------------------------------------- matching
+
+
+CODE_AND_OPTION = re.compile(r"(?P<code>[0-9]{1,4})\s+(?P<option>.+)", re.DOTALL)
+OPTION_AND_CODE = re.compile(r"(?P<option>.+?)\s*\((?P<code>[0-9]{1,4})\)", re.DOTALL)
+
+
+class Match(NamedTuple):
+    question: Question
+    code: str
+
+    @property
+    def option(self) -> str:
+        return self.question.codes[self.code]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a reply means. match: the question it answers, for the first time or again; fresh: for the first time.
+
+    feedback: the text to send because it answers nothing.
+    """
+
+    reply: Reply
+    match: Match | None = None
+    fresh: bool = False
+    feedback: str = ""
+
+
+def fold(text: str) -> str:
+    """The text as people mean it: full-width forms made plain, case ignored, white space and punctuation around it off."""
+    return " ".join(trim(unicodedata.normalize("NFKC", text)).casefold().split())
+
+
+def trim(text: str, keep: str = "") -> str:
+    """The text without white space, punctuation and quotes at its ends, but for the characters to keep."""
+    inner = [place for place, char in enumerate(text) if char in keep or not is_edge(char)]
+    return text[inner[0] : inner[-1] + 1] if inner else ""
+
+
+def is_edge(char: str) -> bool:
+    """White space, control and format characters, punctuation; the backtick and the acute accent serve as quotes."""
+    return char.isspace() or unicodedata.category(char)[0] in "PZC" or char in "`\u00b4\u0301"
+
+
+def find_match(text: str, questions: Sequence[Question]) -> Match | None:
+    """The one open question and code that a reply means; None when it is no code, or not clearly one."""
+    if len(text) > GSM7_LIMIT:
+        return None
+    text = unicodedata.normalize("NFKC", text)
+    bare = trim(text)
+    if re.fullmatch("[0-9]{1,4}", bare):
+        return match_code(bare, questions)
+    worded = CODE_AND_OPTION.fullmatch(bare) or OPTION_AND_CODE.fullmatch(trim(text, keep="()"))
+    match = match_code(worded["code"], questions) if worded else None
+    return match if match and worded and fold(worded["option"]) == fold(match.option) else None
+
+
+def match_code(digits: str, questions: Sequence[Question]) -> Match | None:
+    """The code with these digits, else the only code with their value."""
+    every = [Match(question, code) for question in questions for code in question.codes]
+    exact = [match for match in every if match.code == digits]
+    same_value = [match for match in every if int(match.code) == int(digits)]
+    found = exact or same_value
+    return found[0] if len(found) == 1 else None
+
+
+def claim_replies(
+    state: State, replies: Sequence[Reply], settings: Settings, now: float
+) -> tuple[State, list[Verdict]]:
+    """Judge the replies in their order, each against what the ones before it left."""
+    verdicts, taken = [], state.taken()
+    for reply in replies:
+        verdict = judge(state, reply, taken, settings, now)
+        state = record(state, verdict, now)
+        taken |= {verdict.match.question.entitlement.key} if verdict.match else set()
+        verdicts.append(verdict)
+    return state, verdicts
+
+
+def judge(state: State, reply: Reply, taken: set[str], settings: Settings, now: float) -> Verdict:
+    """What the reply means for the questions of its phone whose entitlements are not taken by another phone."""
+    questions = state.of(reply.phone)
+    earlier = next((q for q in questions if q.claim and reply.id and q.claim.reply_id == reply.id), None)
+    if earlier and earlier.claim:
+        return Verdict(reply, Match(earlier, earlier.claim.code))
+    open_questions = [q for q in questions if q.open_at(moment_of(reply, q, now)) and q.entitlement.key not in taken]
+    match = find_match(reply.text, open_questions)
+    if match:
+        return Verdict(reply, match, fresh=True)
+    known = any(feedback.reply_id == reply.id for feedback in state.feedback.get(reply.phone, ()))
+    wanted = settings.feedback and open_questions and not known
+    return Verdict(reply, feedback=failure_sms(settings, reply.phone, open_questions) if wanted else "")
+
+
+def moment_of(reply: Reply, question: Question, now: float) -> float:
+    """When the reply counts as given: when it reached AWS, if that can be true of a reply to this question; else now."""
+    possible = reply.arrived is not None and question.created <= reply.arrived <= now
+    return reply.arrived if possible and reply.arrived is not None else now
+
+
+def record(state: State, verdict: Verdict, now: float) -> State:
+    if verdict.match and verdict.fresh:
+        question, code = verdict.match
+        return state.put(replace(question, claim=Claim(verdict.match.option, code, verdict.reply.id, now)))
+    if verdict.feedback:
+        return state.remember(verdict.reply.phone, Feedback(verdict.reply.id, now))
+    return state
+
+
+def failure_sms(settings: Settings, phone: str, questions: Sequence[Question]) -> str:
+    """The failure text with the codes of all these questions, oldest first; with as many as one SMS can hold."""
+    codes = [f"{option} ({code})" for question in questions for code, option in question.codes.items()]
+    for count in range(len(codes), -1, -1):
+        listed = ", ".join(codes[:count]) + ("" if count == len(codes) else ", ...")
+        text = settings.failure_template.format(available_codes=listed, phone_number=phone)
+        length, limit = sms_length(text)
+        if length <= limit:
+            break
+    return text
+
+
+def success_sms(settings: Settings, match: Match) -> str:
+    return settings.success_template.format(
+        reply_code=match.code, chosen_option=match.option, phone_number=match.question.phone
+    )
+
+
+# ---------------------------------------------------------------- the integration context
+
+T = TypeVar("T")
+
+
+def question_to_json(question: Question) -> dict[str, Any]:
+    claim = question.claim
+    return {
+        "guid": question.entitlement.guid,
+        "incident": question.entitlement.incident,
+        "task": question.entitlement.task,
+        "phone": question.phone,
+        "text": question.text,
+        "codes": dict(question.codes),
+        "created": question.created,
+        "expires": question.expires,
+        "sends": question.sends,
+        "claim": claim
+        and {
+            "option": claim.option,
+            "code": claim.code,
+            "reply_id": claim.reply_id,
+            "at": claim.at,
+            "told_at": claim.told_at,
+            "error": claim.error,
+        },
+    }
+
+
+def question_from_json(item: dict[str, Any]) -> Question:
+    return Question(
+        entitlement=Entitlement(item["guid"], item["incident"], item["task"]),
+        phone=item["phone"],
+        text=item["text"],
+        codes=dict(item["codes"]),
+        created=float(item["created"]),
+        expires=float(item["expires"]),
+        sends=int(item["sends"]),
+        claim=Claim(**item["claim"]) if item["claim"] else None,
+    )
+
+
+def read_state(context: Mapping[str, Any]) -> State:
+    """What the integration context holds; StateError when it holds something else, which must then be left alone."""
+    try:
+        questions: dict[str, tuple[Question, ...]] = {}
+        for item in json.loads(context.get(CONTEXT_KEY) or "[]"):
+            question = question_from_json(item)
+            questions[question.phone] = (*questions.get(question.phone, ()), question)
+        phones = json.loads(context.get(PHONES_KEY) or "{}")
+        feedback = {phone: tuple(Feedback(*entry) for entry in known["feedback"]) for phone, known in phones.items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise StateError(
+            f"The integration context holds {CONTEXT_KEY} that cannot be read ({type(error).__name__}); they were left as "
+            "they are. Repair them, or reset the integration cache of the instance to lose all open questions."
+        ) from error
+    return State(questions, feedback)
+
+
+def write_state(state: State) -> dict[str, str]:
+    phones = {
+        phone: {"feedback": [[entry.reply_id, entry.at] for entry in known]} for phone, known in state.feedback.items()
+    }
+    questions = [question_to_json(question) for question in state.all()]
+    return {
+        key: json.dumps(value, separators=(",", ":")) for key, value in ((CONTEXT_KEY, questions), (PHONES_KEY, phones))
+    }
+
+
+def purge(state: State, now: float) -> State:
+    """Without what is over for so long that no re-delivery of a reply can ask for it."""
+    questions = {phone: tuple(q for q in known if now < q.kept_until) for phone, known in state.questions.items()}
+    feedback = {phone: tuple(f for f in known if now < f.at + KEEP_CLOSED) for phone, known in state.feedback.items()}
+    return State(
+        questions={phone: known for phone, known in questions.items() if known},
+        feedback={phone: known for phone, known in feedback.items() if known},
+    )
+
+
+class QuestionStore:
+    """The questions in the integration context, which all containers of the instance share."""
+
+    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._sleep = sleep
+
+    def read(self) -> State:
+        """The state now. StateError when it cannot be had or understood: never an empty state."""
+        return read_state(self._load()[0])
+
+    def update(self, change: Callable[[State], tuple[State, T]]) -> T:
+        """Apply change to the state by compare-and-swap and return its second result.
+
+        change is called again from a fresh read after a conflict, so it must be pure. Nothing is written when it
+        returns the state it was given. What it raises ends the update with nothing written. StateError after 20
+        conflicts, or when the context cannot be read or written.
+        """
+        for attempt in range(CONTEXT_TRIES):
+            context, version = self._load()
+            before = read_state(context)
+            after, result = change(before)
+            if after is before or self._save({**context, **write_state(after)}, version):
+                return result
+            self._sleep(random.uniform(0, min(1.0, 0.02 * 2**attempt)))
+        raise StateError(
+            f"The integration context was changed by others {CONTEXT_TRIES} times in a row; nothing was written. Try again."
+        )
+
+    def _load(self) -> tuple[dict[str, Any], int]:
+        try:
+            versioned = demisto.getIntegrationContextVersioned(True)
+            return versioned.get("context") or {}, versioned["version"]
+        except Exception as error:
+            raise StateError(f"The integration context cannot be read: {brief(error)}.") from error
+
+    def _save(self, context: dict[str, Any], version: int) -> bool:
+        """Whether the context was written; False when another container was faster."""
+        try:
+            demisto.setIntegrationContextVersioned(context, version, True)
+        except ValueError as conflict:
+            demisto.debug(f"The integration context changed meanwhile: {brief(conflict)}")
+            return False
+        except Exception as error:
+            raise StateError(f"The integration context cannot be written: {brief(error)}.") from error
+        return True
+
+
+def brief(error: BaseException) -> str:
+    """The error in at most 200 characters, without phone numbers."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return re.sub(r"\+[0-9]{7,15}", lambda number: mask(number[0]), text).strip().rstrip(".")[:200]
+
+
+# ---------------------------------------------------------------- AWS
+
+AWS_FAILURES = (ClientError, BotoCoreError, ResponseParserError)
+
+
+def aws_error(error: Exception, operation: str) -> AwsError:
+    """What AWS or the way to it said, as one sentence with the error code and what to do about it."""
+    code, said = error_code(error), brief(error)
+    if isinstance(error, ClientError):
+        said = str(error.response.get("Error", {}).get("Message") or code)
+        failed = str(error.operation_name or operation)
+        advice = ADVICE.get(code, "look the code up in the AWS documentation").format(operation=failed)
+        text = f"AWS refused {failed} with {code}: {advice}. It said: {said.strip().rstrip('.')}."
+    elif isinstance(error, NoCredentialsError):
+        text = f"{operation} needs AWS credentials and the machine has none: give AWS Access Key ID and AWS Secret Access Key, or give the machine an AWS role."
+    else:
+        text = f"{operation} failed with {code}: {NO_ROUTE}. It said: {said}."
+    text = re.sub(r"\+[0-9]{7,15}", lambda number: mask(number[0]), text)
+    return AwsError(text) if surely_not_done(error, operation) else MaybeSent(text)
+
+
+def error_code(error: Exception) -> str:
+    if not isinstance(error, ClientError):
+        return type(error).__name__
+    return str(error.response.get("Error", {}).get("Code") or "an unknown error").rsplit(".", 1)[-1]
+
+
+def surely_not_done(error: Exception, operation: str) -> bool:
+    """Whether AWS cannot have done what was asked: it said no, or the request never left.
+
+    A server error (5xx) and a lost connection leave that open.
+    """
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+        return status < 500 or error_code(error) in THROTTLED or error.operation_name != operation
+    if isinstance(error, SSLError):
+        return "CERTIFICATE_VERIFY_FAILED" in str(error)
+    return isinstance(error, BotoCoreError) and not isinstance(error, HTTPClientError)
+
+
+class AssumedRole(CredentialProvider):
+    """Credentials of the role in the settings, which renew themselves shortly before they end.
+
+    botocore's own windows (15 minutes) would assume the role anew for every request of a 900 second session.
+    """
+
+    METHOD = "assume-role"
+
+    def __init__(self, settings: Settings, source: Session, config: Config) -> None:
+        super().__init__()
+        self._settings, self._source, self._config = settings, source, config
+
+    def load(self) -> RefreshableCredentials:
+        settings, source = self._settings, self._source.get_credentials()
+        if source is None:
+            raise NoCredentialsError
+        margin = next(margin for seconds, margin in STS_MARGINS if settings.role_session_seconds < seconds)
+        names = {"RoleSessionName": settings.role_session_name, "DurationSeconds": settings.role_session_seconds}
+        if settings.role_external_id:
+            names["ExternalId"] = settings.role_external_id
+        fetcher = AssumeRoleCredentialFetcher(
+            self._client, source, settings.role_arn, extra_args=names, expiry_window_seconds=margin
+        )
+        return RefreshableCredentials.create_from_metadata(
+            fetcher.fetch_credentials(), fetcher.fetch_credentials, self.METHOD, margin, margin * 2 // 3
+        )
+
+    def _client(self, service: str, **credentials: Any) -> Any:
+        verify = False if self._settings.insecure else None
+        return self._source.create_client(
+            service, region_name=self._settings.region, verify=verify, config=self._config, **credentials
+        )
+
+
+class Aws:
+    """One session, and one client per service for the life of the process. Clients may be used by many threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clients: dict[str, Any] = {}
+        self._lock = Lock()
+
+    def client(self, service: str, attempts: int, longest_wait: float = 0) -> Any:
+        """The client of the service, made at the first call: with so many attempts a request, and patience for a
+        request that AWS may hold open for longest_wait seconds."""
+        with self._lock:
+            if service not in self._clients:
+                verify = False if self._settings.insecure else None
+                self._clients[service] = self._session.client(
+                    service, verify=verify, config=self._config(attempts, longest_wait)
+                )
+            return self._clients[service]
+
+    def _config(self, attempts: int, longest_wait: float = 0) -> Config:
+        return Config(
+            read_timeout=max(self._settings.read_timeout, longest_wait + 10 if longest_wait else 0),
+            connect_timeout=self._settings.connect_timeout,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            max_pool_connections=2 * FEEDBACK_THREADS,
+            proxies=None if self._settings.proxy else {},
+        )
+
+    @cached_property
+    def _session(self) -> boto3.Session:
+        settings, core = self._settings, Session()
+        core.set_config_variable("region", settings.region)
+        core.set_config_variable("sts_regional_endpoints", settings.sts_endpoint)
+        if settings.access_key:
+            core.set_credentials(settings.access_key, settings.secret_key)
+        if settings.role_arn:
+            provider = AssumedRole(settings, core, self._config(settings.retries + 1))
+            core = Session()
+            core.register_component("credential_provider", CredentialResolver([provider]))
+        return boto3.Session(botocore_session=core, region_name=settings.region)
+
+
+class SentSms(NamedTuple):
+    message_id: str
+
+
+class SmsSender:
+    """Sends texts through SNS Publish. Safe to use from threads.
+
+    botocore would send a text again after a read timeout, and Publish has no idempotency token, so its retries are
+    off; a send is repeated here only when it surely did not happen.
+    """
+
+    def __init__(self, aws: Aws, settings: Settings, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._aws, self._settings, self._sleep = aws, settings, sleep
+
+    def send(self, phone: str, text: str) -> SentSms:
+        """Send one text. AwsError when it was not sent, MaybeSent when AWS did not say; InputError when it is too long."""
+        check_length(text)
+        for attempt in range(self._settings.retries + 1):
+            try:
+                return self._publish(phone, text)
+            except AWS_FAILURES as error:
+                if attempt == self._settings.retries or not worth_another_try(error):
+                    raise self._failure(error, phone) from error
+                self._sleep(random.uniform(0.5, 1) * min(20.0, 0.5 * 2**attempt))
+        raise AssertionError("unreachable")
+
+    def _publish(self, phone: str, text: str) -> SentSms:
+        response = self._aws.client("sns", attempts=1).publish(
+            PhoneNumber=phone, Message=text, MessageAttributes=self._attributes()
+        )
+        return SentSms(response["MessageId"])
+
+    def _attributes(self) -> dict[str, dict[str, str]]:
+        values = {
+            "AWS.SNS.SMS.SMSType": self._settings.sms_type,
+            "AWS.SNS.SMS.SenderID": self._settings.sender_id,
+            "AWS.MM.SMS.OriginationNumber": self._settings.origination_number,
+        }
+        return {name: {"DataType": "String", "StringValue": value} for name, value in values.items() if value}
+
+    @staticmethod
+    def _failure(error: Exception, phone: str) -> AwsError:
+        failure = aws_error(error, "Publish")
+        return type(failure)(str(failure).replace(phone.lstrip("+"), mask(phone).lstrip("+")))
+
+
+def worth_another_try(error: Exception) -> bool:
+    """Whether a send surely did not happen and may do better in a moment: throttled, or no connection."""
+    if isinstance(error, ClientError):
+        return error_code(error) in THROTTLED
+    return isinstance(error, NoConnectionError) and not isinstance(error, SSLError)
+
+
+class ReplyQueue:
+    """The SQS queue that inbound texts arrive in."""
+
+    def __init__(self, aws: Aws, settings: Settings) -> None:
+        self._aws, self._settings = aws, settings
+
+    @property
+    def _client(self) -> Any:
+        return self._aws.client("sqs", self._settings.retries + 1, longest_wait=self._settings.poll_seconds)
+
+    def receive(self, wait: int) -> list[Received]:
+        """Up to ten messages, as soon as there are any, after wait seconds (0 to 20) none. They stay on the queue,
+        hidden for its visibility timeout."""
+        response = self._call(
+            "receive_message",
+            MaxNumberOfMessages=RECEIVE_COUNT,
+            WaitTimeSeconds=wait,
+            MessageSystemAttributeNames=["SentTimestamp"],
+        )
+        return [received_message(message) for message in response.get("Messages", [])]
+
+    def delete(self, messages: Sequence[Received]) -> int:
+        """Delete the messages for good; returns how many AWS did not delete: those are delivered again."""
+        failed = 0
+        for start in range(0, len(messages), RECEIVE_COUNT):
+            batch = messages[start : start + RECEIVE_COUNT]
+            entries = [{"Id": str(place), "ReceiptHandle": message.handle} for place, message in enumerate(batch)]
+            failed += len(self._call("delete_message_batch", Entries=entries).get("Failed", []))
+        return failed
+
+    def has_dead_letter_queue(self) -> bool:
+        return bool(self.attributes(["RedrivePolicy"]).get("RedrivePolicy"))
+
+    def attributes(self, names: Sequence[str]) -> dict[str, str]:
+        return dict(self._call("get_queue_attributes", AttributeNames=list(names)).get("Attributes", {}))
+
+    def _call(self, method: str, **arguments: Any) -> Any:
+        operation = "".join(word.capitalize() for word in method.split("_"))
+        try:
+            return getattr(self._client, method)(QueueUrl=self._settings.queue_url, **arguments)
+        except AWS_FAILURES as error:
+            raise aws_error(error, operation) from error
+
+
+def received_message(message: Mapping[str, Any]) -> Received:
+    sent = str(message.get("Attributes", {}).get("SentTimestamp", ""))
+    return Received(
+        handle=message["ReceiptHandle"],
+        message_id=message.get("MessageId", ""),
+        body=message.get("Body", ""),
+        sent_at=int(sent) / 1000 if re.fullmatch("[0-9]{1,15}", sent, re.ASCII) else None,
+    )
+
+
+# ---------------------------------------------------------------- the conversation
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question that was sent."""
+
+    question: Question
+    message_id: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a reply. done: its effect is durable, or it can have none, so its message may be deleted.
+
+    text: the feedback to send, in which at most one container succeeds to say it.
+    """
+
+    verdict: Verdict
+    done: bool
+    text: str = ""
+    error: str = ""
+
+
+class Conversation:
+    """Asking and answering: the only place where the questions, XSOAR and AWS meet."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: QuestionStore,
+        sender: SmsSender,
+        now: Callable[[], float] = time.time,
+        draw: Callable[[Sequence[int], int], Sequence[int]] = secrets.SystemRandom().sample,
+    ) -> None:
+        self._settings, self._store, self._sender = settings, store, sender
+        self._now, self._draw = now, draw
+
+    def ask(self, ask: AskText, phone: str) -> Asked:
+        """Send a question with reply codes.
+
+        1. The question is registered. A crash now leaves a question that nobody was asked; it expires.
+        2. The SMS is published. A crash now leaves a question that was asked and can be answered.
+        3. When AWS refused the SMS, the question is taken out again. A crash before that is like one after 1.
+
+        Sent again while open, the entitlement keeps its codes and expires later. InputError, StateError before 2;
+        AwsError when the SMS was refused, MaybeSent when AWS did not answer: then the question stays.
+        """
+        question = self._store.update(lambda state: self._register(state, ask, phone))
+        try:
+            sent = self._sender.send(phone, question_sms(question.text, question.codes))
+        except MaybeSent as error:
+            raise MaybeSent(MAYBE_SENT.format(phone=mask(phone), reason=error)) from error
+        except AwsError as error:
+            self._withdraw(question, error)
+            raise
+        return Asked(question, sent.message_id)
+
+    def _withdraw(self, question: Question, refusal: AwsError) -> None:
+        try:
+            self._store.update(lambda state: (withdraw(state, question), None))
+        except StateError as error:
+            raise AwsError(
+                f"{refusal} Its question stays registered until it expires, as it could not be taken out: {error}"
+            ) from error
+
+    def _register(self, state: State, ask: AskText, phone: str) -> tuple[State, Question]:
+        now = self._now()
+        known = state.find(ask.entitlement, phone)
+        if ask.entitlement.key in state.taken():
+            raise InputError(
+                "The entitlement of this question has been answered already. Ask again with a new one. Nothing was sent."
+            )
+        question = self._again(known, ask, now) if known and known.open_at(now) else self._first(state, ask, phone, now)
+        check_length(question_sms(question.text, question.codes))
+        return purge(state, now).put(question), question
+
+    def _first(self, state: State, ask: AskText, phone: str, now: float) -> Question:
+        in_use = [code for question in state.of(phone) if question.holds_codes_at(now) for code in question.codes]
+        codes = allocate_codes(ask.options, in_use, self._settings.code_mode, self._draw)
+        return Question(ask.entitlement, phone, ask.question, codes, now, now + self._settings.lifetime)
+
+    def _again(self, known: Question, ask: AskText, now: float) -> Question:
+        if tuple(known.codes.values()) != ask.options:
+            raise InputError(
+                "The entitlement of this question is open with other options. Ask with a new one. Nothing was sent."
+            )
+        expires = max(known.expires, now + self._settings.lifetime)
+        return replace(known, text=ask.question, expires=expires, sends=known.sends + 1)
+
+    def notify(self, phone: str, text: str) -> SentSms:
+        """Send a text that asks nothing. AwsError, MaybeSent, InputError as SmsSender.send."""
+        try:
+            return self._sender.send(phone, text)
+        except MaybeSent as error:
+            raise MaybeSent(MAYBE_SENT_PLAIN.format(phone=mask(phone), reason=error)) from error
+
+    def answer(self, replies: Sequence[Reply]) -> list[Outcome]:
+        """Take replies, oldest first; an outcome for each, in their order.
+
+        1. claim: one compare-and-swap writes what each reply chose. A crash now leaves claims: deliver_claims tells them.
+        2. tell: XSOAR gets each option. A crash now: the claim is told again, the same option, which changes nothing.
+        3. settle: one compare-and-swap marks what was told. A crash now costs the thank-you, nothing else.
+
+        A claim that XSOAR did not take stays, its outcome is not done. StateError when the context fails: then nothing
+        is lost, the replies are still on the queue.
+        """
+        verdicts = self._store.update(lambda state: claim_replies(state, replies, self._settings, self._now()))
+        return self._outcomes(verdicts, self._deliver([v.match for v in verdicts if v.match]))
+
+    def deliver_claims(self, min_age: float = 0) -> list[Outcome]:
+        """Tell and settle the claims of at least this age (seconds) that XSOAR has not taken: left by a container that
+        died, or refused earlier. Those of more than a day are left to the operator, in list-entitlements."""
+        waiting = untold_claims(self._store.read(), self._now(), min_age)
+        return self._outcomes(waiting, self._deliver([verdict.match for verdict in waiting if verdict.match]))
+
+    def _deliver(self, matches: Sequence[Match]) -> dict[str, str | None]:
+        """Tell each claim once and settle those told. By entitlement: '' for a claim settled here and now, its error
+        for one that XSOAR did not take, None for one that another container had settled."""
+        claims = {match.question.entitlement.key: match for match in matches if not match.question.answered}
+        errors = {key: self._tell(match) for key, match in claims.items()}
+        if not errors:
+            return {}
+        return self._store.update(lambda state: settle(state, claims.values(), errors, self._now()))
+
+    def _tell(self, match: Match) -> str:
+        entitlement, phone = match.question.entitlement, match.question.phone
+        try:
+            demisto.handleEntitlementForUser(
+                entitlement.incident, entitlement.guid, phone, match.option, entitlement.task
+            )
+        except Exception as error:
+            return f"XSOAR did not take the answer: {brief(error)}."
+        return ""
+
+    def _outcomes(self, verdicts: Sequence[Verdict], delivered: dict[str, str | None]) -> list[Outcome]:
+        outcomes = []
+        for verdict in verdicts:
+            outcomes.append(self._outcome(verdict, delivered))
+            if verdict.match and outcomes[-1].done:
+                delivered[verdict.match.question.entitlement.key] = None  # thanked: a second copy of the reply is not
+        return outcomes
+
+    def _outcome(self, verdict: Verdict, delivered: Mapping[str, str | None]) -> Outcome:
+        if verdict.match is None:
+            return Outcome(verdict, done=True, text=verdict.feedback)
+        error = delivered.get(verdict.match.question.entitlement.key)
+        if error:
+            return Outcome(verdict, done=False, error=error)
+        thanks = error == "" and self._settings.feedback
+        return Outcome(verdict, done=True, text=success_sms(self._settings, verdict.match) if thanks else "")
+
+    def state(self) -> State:
+        """What is stored now. StateError when it cannot be read."""
+        return self._store.read()
+
+    def open_questions(self, phone: str) -> list[Question]:
+        """The questions that the phone can answer now, oldest first. StateError when the context cannot be read."""
+        state = self.state()
+        taken = state.taken()
+        return [q for q in state.of(phone) if q.open_at(self._now()) and q.entitlement.key not in taken]
+
+
+def untold_claims(state: State, now: float, min_age: float) -> list[Verdict]:
+    """The claims of at least min_age seconds and at most a day that XSOAR has not taken, as verdicts of their replies."""
+    claims = [(question, question.claim) for question in state.all() if question.claim and not question.answered]
+    return [
+        Verdict(Reply(question.phone, claim.code, claim.reply_id), Match(question, claim.code))
+        for question, claim in claims
+        if min_age <= now - claim.at < TELL_FOR
+    ]
+
+
+def settle(
+    state: State, claims: Iterable[Match], errors: Mapping[str, str], now: float
+) -> tuple[State, dict[str, str | None]]:
+    """The claims marked as told, or with their error; as second result what Conversation._deliver returns."""
+    delivered: dict[str, str | None] = {}
+    for match in claims:
+        known = state.find(match.question.entitlement, match.question.phone)
+        if known is None or known.claim is None:
+            continue
+        error = errors[known.entitlement.key]
+        delivered[known.entitlement.key] = None if known.answered else error
+        if not known.answered:
+            state = state.put(replace(known, claim=replace(known.claim, told_at=None if error else now, error=error)))
+    return state, delivered
+
+
+def withdraw(state: State, question: Question) -> State:
+    """Without what one refused send put in: the question, unless it was sent more often or has an answer."""
+    known = state.find(question.entitlement, question.phone)
+    if known is None or known.claim:
+        return state
+    return state.put(replace(known, sends=known.sends - 1)) if known.sends > 1 else state.drop(known)
+
+
+def make_conversation(settings: Settings) -> Conversation:
+    return Conversation(settings, QuestionStore(), SmsSender(Aws(settings), settings))
+
+
+# ---------------------------------------------------------------- commands
+
+
+def check_instance(settings: Settings) -> str:
+    """'ok' when the reply queue answers; AwsError otherwise. The settings were checked when they were read."""
+    ReplyQueue(Aws(settings), settings).attributes(["QueueArn"])
+    return "ok"
+
+
+def send_notification(args: Mapping[str, str], settings: Settings) -> CommandResults:
+    """send-notification: a question when the message carries an entitlement in the SMSAskUser format, else a plain text."""
+    phone, message = phone_number(args.get("to") or "", "to"), args.get("message") or ""
+    if not message.strip():
+        raise InputError("message is empty, but it must be the text to send. Nothing was sent.")
+    ask, conversation = parse_message(message), make_conversation(settings)
+    if ask:
+        return asked_results(conversation.ask(ask, phone))
+    sent = conversation.notify(phone, message)
+    return CommandResults(
+        outputs_prefix="AWS.SNS.SMS",
+        outputs={"MessageId": sent.message_id, "PhoneNumber": phone},
+        readable_output=f"The SMS was sent to {phone}. Its message ID is {sent.message_id}.",
+    )
+
+
+def asked_results(asked: Asked) -> CommandResults:
+    question = asked.question
+    codes = codes_text(question.codes)
+    return CommandResults(
+        outputs_prefix="AWS.SNS.SMS",
+        outputs={
+            "MessageId": asked.message_id,
+            "PhoneNumber": question.phone,
+            "Entitlement": str(question.entitlement),
+            "ReplyCode": codes,
+            "CodesToOptions": dict(question.codes),
+        },
+        readable_output=f"The question was sent to {question.phone} with the reply codes {codes}. Its message ID is {asked.message_id}.",
+    )
+
+
+def list_entitlements(args: Mapping[str, str], settings: Settings) -> CommandResults:
+    """aws-sns-sms-list-entitlements: open questions, newest first; the answered ones too when asked for."""
+    phone = phone_number(args["phone_number"], "phone_number") if args.get("phone_number") else ""
+    with_answered, now = flag(args, "show_answered"), time.time()
+    questions = [
+        question
+        for question in make_conversation(settings).state().all()
+        if phone in ("", question.phone) and (question.holds_codes_at(now) or question.answered and with_answered)
+    ]
+    rows = [entitlement_row(question, now) for question in sorted(questions, key=lambda q: q.created, reverse=True)]
+    about = f" of {phone}" if phone else ""
+    table = tableToMarkdown(f"Entitlements{about}", rows, headers=list(entitlement_headers(rows)), removeNull=True)
+    return CommandResults(
+        outputs_prefix="AWS.SNS.SMS.Entitlement",
+        outputs_key_field="EntitlementID",
+        outputs=rows,
+        readable_output=table if rows else f"There are no {'' if with_answered else 'open '}questions{about}.",
+    )
+
+
+def flag(args: Mapping[str, str], name: str) -> bool:
+    try:
+        return argToBoolean(args.get(name) or "false")
+    except ValueError as error:
+        raise InputError(f'{name} is "{args[name]}", but it must be true or false.') from error
+
+
+def entitlement_row(question: Question, now: float) -> dict[str, Any]:
+    claim = question.claim
+    return {
+        "EntitlementID": str(question.entitlement),
+        "PhoneNumber": question.phone,
+        "ReplyCodes": codes_text(question.codes),
+        "Message": question.text[:100],
+        "Created": iso_time(question.created),
+        "ExpiresAt": iso_time(question.expires),
+        "AgeHours": round((now - question.created) / 3600, 2),
+        "Answered": question.answered,
+        "AnsweredAt": iso_time(claim.told_at if claim else None),
+        "ChosenOption": claim.option if claim else None,
+        "Error": claim.error or None if claim else None,
+    }
+
+
+def entitlement_headers(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    return rows[0].keys() if rows else ()
+
+
+def inject_reply(args: Mapping[str, str], settings: Settings) -> CommandResults:
+    """aws-sns-sms-inject-reply: what a reply from the queue does, without AWS and without feedback texts."""
+    phone = phone_number(args.get("phone_number") or "", "phone_number")
+    text = args.get("reply_code") or ""
+    conversation = make_conversation(replace(settings, feedback=False))
+    outcome = conversation.answer([Reply(phone, text, f"inject-{uuid.uuid4()}")])[0]
+    error = outcome.error if outcome.verdict.match else no_match(conversation.open_questions(phone), phone, text)
+    return injected_results(outcome.verdict, error)
+
+
+def no_match(questions: Sequence[Question], phone: str, text: str) -> str:
+    codes = ", ".join(codes_text(question.codes, ", ") for question in questions)
+    active = f"Its active codes are: {codes}." if codes else "It has no open questions."
+    return f'"{text}" is no reply code of {phone}. {active}'
+
+
+def injected_results(verdict: Verdict, error: str) -> CommandResults:
+    match = verdict.match
+    entitlement = match.question.entitlement if match else Entitlement("", "")
+    outputs = {
+        "Success": not error,
+        "PhoneNumber": verdict.reply.phone,
+        "ReplyCode": match.code if match else verdict.reply.text,
+        "ChosenOption": match.option if match else None,
+        "EntitlementGUID": entitlement.guid or None,
+        "IncidentID": entitlement.incident or None,
+        "TaskID": entitlement.task or None,
+        "Error": error or None,
+    }
+    told = f'The reply chose "{outputs["ChosenOption"]}" in incident {entitlement.incident}.' if not error else error
+    return CommandResults(outputs_prefix="AWS.SNS.SMS.TestReply", outputs=outputs, readable_output=told)
+
+
+# ---------------------------------------------------------------- the long-running loop
+
+
+class Health:
+    """The text under the instance: one sentence for each thing that fails, empty when all is well.
+
+    It is written when it changes only; a write that the server refused is made up for at the next change or check.
+    """
+
+    def __init__(self) -> None:
+        self._failing: dict[str, str] = {}
+        self._shown: str | None = None
+
+    def fails(self, what: str, sentence: str) -> None:
+        if self._failing.get(what) != sentence:
+            demisto.error(sentence)
+        self._failing[what] = sentence
+        self.show()
+
+    def works(self, *things: str) -> None:
+        for what in things:
+            self._failing.pop(what, None)
+        self.show()
+
+    def show(self) -> None:
+        text = " ".join(self._failing.values())
+        if text == self._shown:
+            return
+        try:
+            demisto.updateModuleHealth(text)
+            self._shown = text
+        except Exception as error:  # the server is busy: the poller must go on
+            demisto.debug(f"The health of the instance could not be written: {brief(error)}")
+
+
+class Pause:
+    """Seconds to wait after a failure: 1, 2, 4 and so on, to a minute and no further."""
+
+    def __init__(self) -> None:
+        self._next = 1.0
+
+    def longer(self) -> float:
+        seconds, self._next = self._next, min(LONGEST_PAUSE, self._next * 2)
+        return seconds
+
+    def reset(self) -> None:
+        self._next = 1.0
+
+
+class FeedbackDesk:
+    """Sends feedback texts in threads, so that a slow SNS holds no reply up. What fails is logged, nothing else."""
+
+    def __init__(self, sender: SmsSender) -> None:
+        self._sender = sender
+        self._pool = ThreadPoolExecutor(FEEDBACK_THREADS)
+        self._sending: list[Future[SentSms]] = []
+
+    def send(self, outcomes: Iterable[Outcome]) -> None:
+        for outcome in outcomes:
+            if outcome.text:
+                self._sending.append(self._pool.submit(self._sender.send, outcome.verdict.reply.phone, outcome.text))
+
+    def report(self) -> None:
+        """Log what has failed since the last report: from the main thread, as the server's pipe is not thread-safe."""
+        ended = {future for future in self._sending if future.done()}
+        self._sending = [future for future in self._sending if future not in ended]
+        for error in filter(None, (future.exception() for future in ended)):
+            demisto.error(f"A feedback SMS could not be sent: {brief(error)}.")
+
+
+class Poller:
+    """Takes replies from the queue for as long as the instance is enabled. It survives every error."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        queue: ReplyQueue,
+        conversation: Conversation,
+        desk: FeedbackDesk,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings, self._queue, self._conversation, self._desk = settings, queue, conversation, desk
+        self._sleep, self._clock = sleep, clock
+        self._health, self._pause, self._claims_pause = Health(), Pause(), Pause()
+        self._claims_due, self._claims_min_age = 0.0, 0.0
+        self._malformed = 0
+
+    def run(self) -> None:
+        """Poll for ever."""
+        while True:
+            try:
+                self.poll()
+                self._pause.reset()
+            except Exception as error:
+                self._health.fails(*problem(error))
+                self._claims_due = self._clock() if isinstance(error, StateError) else self._claims_due
+                self._sleep(self._pause.longer())
+
+    def poll(self) -> None:
+        """One poll: claims that wait are told, then what the queue brings within its wait is handled."""
+        if self._clock() >= self._claims_due:
+            self._deliver(self._conversation.deliver_claims(self._claims_min_age))
+            self._health.works("integration context")
+        messages = self._queue.receive(self._wait())
+        if messages:
+            self._handle(messages)
+        self._health.works("AWS", "poller")
+        self._desk.report()
+
+    def _wait(self) -> int:
+        """Seconds to wait for a reply: the poll interval, but no longer than until waiting claims are due."""
+        return max(1, min(self._settings.poll_seconds, int(self._claims_due - self._clock())))
+
+    def _deliver(self, outcomes: Sequence[Outcome]) -> None:
+        """Feedback for claims, and when to look after the ones left: soon while XSOAR refuses, else now and then."""
+        self._desk.send(outcomes)
+        errors = [outcome.error for outcome in outcomes if outcome.error]
+        if errors:
+            self._health.fails("XSOAR", errors[0])
+            self._claims_due, self._claims_min_age = self._clock() + self._claims_pause.longer(), 0.0
+        elif self._clock() >= self._claims_due:
+            self._health.works("XSOAR")
+            self._claims_pause.reset()
+            self._claims_due, self._claims_min_age = self._clock() + CLAIM_GRACE, CLAIM_GRACE
+
+    def _handle(self, messages: Sequence[Received]) -> None:
+        """Answer with the replies among the messages, oldest first, then delete what is done with."""
+        replies, malformed = sort_messages(messages)
+        outcomes = self._conversation.answer([reply for _, reply in replies]) if replies else []
+        self._health.works("integration context")
+        self._deliver(outcomes)
+        self._delete([message for (message, _), outcome in zip(replies, outcomes) if outcome.done])
+        self._reject(malformed)
+
+    def _delete(self, messages: Sequence[Received]) -> None:
+        failed = self._queue.delete(messages)
+        if failed:
+            demisto.info(f"{failed} messages of the queue were not deleted; they will come again and change nothing.")
+
+    def _reject(self, malformed: Sequence[tuple[Received, NotAReply]]) -> None:
+        """Leave what is no reply to the dead-letter queue; without one it is deleted, as it can never have an effect."""
+        if not malformed:
+            return
+        self._malformed += len(malformed)
+        reasons = "; ".join(sorted({str(reason) for _, reason in malformed}))
+        demisto.error(
+            f"{len(malformed)} messages of the queue are no replies: {reasons}. Since the start: {self._malformed}."
+        )
+        if not self._queue.has_dead_letter_queue():
+            self._delete([message for message, _ in malformed])
+
+
+def sort_messages(
+    messages: Iterable[Received],
+) -> tuple[list[tuple[Received, Reply]], list[tuple[Received, NotAReply]]]:
+    """The replies among the messages, oldest first, and the messages that are none, with the reason."""
+    replies, malformed = [], []
+    for message in messages:
+        try:
+            replies.append((message, parse_reply(message)))
+        except NotAReply as reason:
+            malformed.append((message, reason))
+    return sorted(replies, key=lambda pair: pair[1].arrived or 0), malformed
+
+
+def problem(error: Exception) -> tuple[str, str]:
+    """What failed, and the sentence about it."""
+    if isinstance(error, AwsError):
+        return "AWS", str(error)
+    if isinstance(error, StateError):
+        return "integration context", str(error)
+    return "poller", str(error) if isinstance(error, SmsError) else f"The poller failed and goes on: {brief(error)}."
+
+
+def run_poller(params: Mapping[str, Any]) -> None:
+    """long-running-execution. It never returns: parameters that cannot be used are its health until they are changed,
+    at which the server starts it anew."""
+    health = Health()
+    while True:
+        try:
+            settings = read_settings(params)
+            break
+        except SettingsError as error:
+            health.fails("parameters", str(error))
+            time.sleep(LONGEST_PAUSE)
+    aws, store = Aws(settings), QuestionStore()
+    sender = SmsSender(aws, settings)
+    Poller(settings, ReplyQueue(aws, settings), Conversation(settings, store, sender), FeedbackDesk(sender)).run()
+
+
+# ---------------------------------------------------------------- main
+
+
+def main() -> None:
+    command = demisto.command()
+    try:
+        params, args = demisto.params(), demisto.args()
+        handle_proxy()
+        commands: dict[str, Callable[[], Any]] = {
+            "long-running-execution": lambda: run_poller(params),
+            "test-module": lambda: check_instance(read_settings(params)),
+            "send-notification": lambda: send_notification(args, read_settings(params)),
+            "aws-sns-sms-send-notification": lambda: send_notification(args, read_settings(params)),
+            "aws-sns-sms-list-entitlements": lambda: list_entitlements(args, read_settings(params)),
+            "aws-sns-sms-inject-reply": lambda: inject_reply(args, read_settings(params)),
+        }
+        if command not in commands:
+            raise NotImplementedError(f"{command} is not a command of {BRAND}.")
+        return_results(commands[command]())
+    except (SmsError, NotImplementedError) as error:
+        return_error(str(error))
+    except Exception as error:
+        return_error(f"{command} failed: {brief(error)}.")
+
+
+if __name__ in ("__main__", "__builtin__", "builtins"):
+    main()
