@@ -1,4 +1,4 @@
-"""Unit tests import the runtime as a script does: ours, or the real one that ``XSOAR_CONTENT`` names."""
+"""Unit tests import the runtime as a script does: ours, or the real one that `XSOAR_CONTENT` names."""
 
 import sys
 

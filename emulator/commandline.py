@@ -1,11 +1,11 @@
-"""The command line of the war room: ``!command name=value name="a longer value"``."""
+"""The command line of the war room: `!command name=value name="a longer value"`."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 NAME = re.compile(r"[\w.-]+")
-NAMED = re.compile(r"([\w.-]+)=(.*)", re.DOTALL)
+KEY = re.compile(r"([\w.-]+)=")
 QUOTES = "\"'`"
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'", "`": "`"}
 
@@ -16,7 +16,7 @@ class CommandLineError(ValueError):
 
 @dataclass(frozen=True)
 class CommandLine:
-    """A line as typed. ``bare`` is the value written without a name, if any."""
+    """A line as typed. `bare` is the value written without a name, if any."""
 
     name: str
     named: dict[str, str]
@@ -34,11 +34,13 @@ class CommandLine:
 def parse(line: str) -> CommandLine:
     """Read a line. Values with spaces stand in double quotes, single quotes or backticks.
 
-    Inside and outside quotes a backslash makes the next quote or backslash a plain character, and \\n, \\r and \\t a line break,
-    a return and a tab; before anything else it is itself. Raises CommandLineError.
+    A backslash makes the next quote or backslash a plain character, and \\n, \\r and \\t a line break, a return and a
+    tab; before anything else it is itself. Raises CommandLineError.
     """
     if not line.lstrip().startswith("!"):
-        raise CommandLineError("A command starts with '!', as in !SMSAskUser phone=+14255550182 message=\"Restart it?\".")
+        raise CommandLineError(
+            "A command starts with '!', as in !SMSAskUser phone=+14255550182 message=\"Restart it?\"."
+        )
     name = NAME.match(line.strip(), 1)
     if name is None:
         raise CommandLineError("A command's name follows the '!' at once, as in !SMSAskUser.")
@@ -65,10 +67,6 @@ def _command_line(name: str, words: list[tuple[str | None, str]]) -> CommandLine
 
 def _no_name(value: str) -> str:
     return f"'{value}' has no argument name. Write name=value, and put a value with spaces in quotes: name=\"a value\"."
-
-
-KEY = re.compile(r"([\w.-]+)=")
-PLAIN = re.compile(r"[^\s\\]+|\\.?", re.DOTALL)
 
 
 def _words(text: str) -> Iterator[tuple[str | None, str]]:

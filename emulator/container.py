@@ -1,7 +1,7 @@
 """A container: one script or integration command in a process of its own, joined to the server by pipes.
 
-The process gets only the environment it is given. It ends when it is killed, when its code ends, and when the server's process
-vanishes, whatever it is doing at that moment.
+The process gets only the environment it is given. It ends when it is killed, when its code ends, and when the server's
+process vanishes, whatever it is doing at that moment.
 """
 
 import json
@@ -34,9 +34,9 @@ class Job:
 
 
 class Container:
-    """A running container. ``command`` and ``instance`` (empty for a script) say what it was started for.
+    """A running container. `command` and `instance` (empty for a script) say what it was started for.
 
-    Once it is closed, ``printed`` is the end of what it wrote to stdout and stderr, at most 64 kB.
+    Once it is closed, `printed` is the end of what it wrote to stdout and stderr, at most 64 kB.
     """
 
     def __init__(self, job: Job) -> None:
@@ -44,7 +44,7 @@ class Container:
         self.command, self.instance = job.command, job.instance
         self.killed = False
         self.printed = ""
-        self._output = tempfile.TemporaryFile(dir=job.folder)
+        self._output = tempfile.TemporaryFile(dir=job.folder)  # noqa: SIM115 - closed by close()
         guest_ends, (calls, replies, lifeline) = _pipes()
         try:
             self._process = self._start(guest_ends)

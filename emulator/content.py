@@ -1,4 +1,4 @@
-"""Which CommonServerPython containers and unit tests run: our own small one or, with ``XSOAR_CONTENT``, a real one."""
+"""Which CommonServerPython containers and unit tests run: our own small one or, with `XSOAR_CONTENT`, a real one."""
 
 import os
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ PLACES = {
 
 
 class ContentError(Exception):
-    """``XSOAR_CONTENT`` names something that cannot be used."""
+    """`XSOAR_CONTENT` names something that cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Runtime:
     mock: Path
 
     def import_folders(self) -> list[str]:
-        """Folders for ``sys.path``, the first to win: a real file goes before our own of the same name."""
+        """Folders for `sys.path`, the first to win: a real file goes before our own of the same name."""
         return list(dict.fromkeys(str(path.parent) for path in (self.common, self.user, self.mock)))
 
 
 def runtime(environment: Mapping[str, str] = os.environ) -> Runtime:
-    """The runtime that ``XSOAR_CONTENT`` asks for: a folder with CommonServerPython.py or a checkout of the content repository.
+    """The runtime that `XSOAR_CONTENT` asks for: a folder with CommonServerPython.py, or a checkout of the content.
 
     CommonServerUserPython.py and demistomock.py are optional there; ours stand in. Raises ContentError.
     """

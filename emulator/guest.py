@@ -1,8 +1,10 @@
-"""The inside of a container: runs one script or command with a ``demisto`` object that talks to the server.
+"""The inside of a container: runs one script or command with a `demisto` object that talks to the server.
 
-Started by container.py as a file with three descriptors as arguments (calls out, replies in, lifeline) and without anything of
-this repository on its path. Imports stay few: every command pays for them.
+Started by container.py as a file with three descriptors as arguments (calls out, replies in, lifeline) and without
+anything of this repository on its path. Imports stay few: every command pays for them.
 """
+# The names and signatures are the server's.
+# ruff: noqa: N802, N803, FBT001, FBT002
 
 import builtins
 import json
@@ -50,10 +52,10 @@ class Pipe:
 
 
 class Demisto:
-    """The ``demisto`` object: methods and names are the server's, in its camelCase.
+    """The `demisto` object: methods and names are the server's, in its camelCase.
 
-    As on the server it is one pipe: a second thread may only log, until CommonServerPython's ``support_multithreading`` put a
-    lock around ``__do``. Anything else from a second thread raises RuntimeError and stands in the log as an error.
+    As on the server it is one pipe: a second thread may only log, until CommonServerPython's `support_multithreading`
+    put a lock around `__do`. Anything else from a second thread raises RuntimeError and stands in the log as an error.
     """
 
     def __init__(self, pipe: Pipe, calling_context: dict[str, Any]) -> None:
@@ -171,7 +173,7 @@ class Demisto:
 
 
 def to_entries(results: Any) -> list[Any]:
-    """What ``demisto.results`` takes, as a list of entries; None is no entry."""
+    """What `demisto.results` takes, as a list of entries; None is no entry."""
     items = results if isinstance(results, list) else [results]
     return [to_entry(item) for item in items if item is not None]
 
@@ -190,7 +192,7 @@ def raise_error(error: dict[str, str]) -> NoReturn:
 
 
 def end_with_the_server(lifeline: int) -> None:
-    """End this process, whatever it is doing, the moment the server's end of ``lifeline`` is closed."""
+    """End this process, whatever it is doing, the moment the server's end of `lifeline` is closed."""
 
     def watch() -> None:
         os.read(lifeline, 1)
@@ -205,12 +207,12 @@ def run(sources: list[bytes], module_name: str, demisto: Demisto) -> dict[str, A
     namespace = {"__name__": module_name, "__builtins__": builtins, "demisto": demisto}
     try:
         for source in sources:
-            exec(marshal.loads(source), namespace)
+            exec(marshal.loads(source), namespace)  # noqa: S102, S302 - running the pack's code is the job
     except SystemExit as end:
         return {"end": "error", "message": f"The code ended with {end}."} if end.code else {"end": "ok"}
     except ServerGone:
         os._exit(1)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - told to the server, which decides
         return {"end": "error", "message": describe(error), "traceback": trace(error)}
     return {"end": "ok"}
 

@@ -18,7 +18,7 @@ class IncidentError(ValueError):
 
 @dataclass(frozen=True)
 class Answer:
-    """One call of handleEntitlementForUser, as it came. ``time`` is monotonic; ``effective`` is false for a repeated answer."""
+    """One call of handleEntitlementForUser, as it came. `time` is monotonic; a repeated answer is not `effective`."""
 
     incident: str
     guid: str
@@ -39,7 +39,7 @@ class Entitlement:
 
 @dataclass
 class Task:
-    """A playbook task that waits for an answer. ``completed_at`` is monotonic seconds."""
+    """A playbook task that waits for an answer. `completed_at` is monotonic seconds."""
 
     number: str
     name: str
@@ -61,7 +61,7 @@ class Task:
         self._completed.set()
 
     def wait(self, timeout: float = 10) -> str:
-        """The branch taken, once it is. Raises TimeoutError after ``timeout`` seconds."""
+        """The branch taken, once it is. Raises TimeoutError after `timeout` seconds."""
         if not self._completed.wait(timeout):
             raise TimeoutError(f"Task #{self.number} ({self.name}) still waits for an answer after {timeout} seconds.")
         return self.branch or DEFAULT_BRANCH
@@ -70,9 +70,9 @@ class Task:
 class Incident:
     """Safe to use from several threads."""
 
-    def __init__(self, id: str, name: str = "", is_playground: bool = False) -> None:
-        self.id = id
-        self.name = name or f"Incident {id}"
+    def __init__(self, number: str, name: str = "", *, is_playground: bool = False) -> None:
+        self.id = number
+        self.name = name or f"Incident {number}"
         self.is_playground = is_playground
         self.war_room: list[Entry] = []
         self.context: dict[str, Any] = {}
@@ -81,7 +81,7 @@ class Incident:
         self._lock = threading.RLock()
 
     def investigation(self) -> dict[str, Any]:
-        """What ``demisto.investigation()`` returns in this incident."""
+        """What `demisto.investigation()` returns in this incident."""
         return {"id": self.id, "name": self.name, "type": 9 if self.is_playground else 0, "status": 0, "users": []}
 
     def add_task(
@@ -152,7 +152,7 @@ SAME = re.compile(r"val\.([\w.]+)\s*==\s*obj\.\1")
 def merge(context: dict[str, Any], outputs: dict[str, Any]) -> None:
     """Put a command's outputs into a context as the server does.
 
-    ``Prefix(val.Key && val.Key == obj.Key)`` updates the object with that key or adds a new one; a path without a condition adds.
+    `Prefix(val.Key && val.Key == obj.Key)` updates the object with that key or adds a new one; a path alone adds.
     """
     for expression, value in outputs.items():
         match = PATH.fullmatch(expression)

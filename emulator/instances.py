@@ -42,7 +42,7 @@ class IntegrationContext:
             return dict(self._data), self._version
 
     def write(self, data: Any, version: int = -1) -> None:
-        """Replace everything. Raises ValueError when ``version`` is older than what is stored (-1: not checked).
+        """Replace everything. Raises ValueError when `version` is older than what is stored (-1: not checked).
 
         Raises TypeError when it is no dict of strings; nothing is changed then.
         """
@@ -79,7 +79,7 @@ def _size(text: str) -> int:
 
 @dataclass
 class Instance:
-    """``health`` is the text under the instance, empty when well; ``health_history`` every text it ever showed."""
+    """`health` is the text under the instance, empty when well; `health_history` every text it ever showed."""
 
     name: str
     integration: Integration = field(repr=False)

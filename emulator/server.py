@@ -6,7 +6,6 @@ Every method may be called from any thread. No lock is held while a container ru
 import builtins
 import itertools
 import json
-import marshal
 import os
 import shutil
 import signal
@@ -27,7 +26,7 @@ from emulator.container import Container, Job
 from emulator.content import runtime
 from emulator.incidents import NOTE, Answer, Entitlement, Entry, Incident, IncidentError, Task, error_entry
 from emulator.instances import Instance, IntegrationContext, LogLine
-from emulator.packs import ArgumentError, Command, Integration, Script, load, without_provided_imports
+from emulator.packs import ArgumentError, Command, Integration, Script, compiled, load
 
 LONG_RUNNING = "long-running-execution"
 TEST = "test-module"
@@ -36,6 +35,11 @@ TARGETS = ("using", "using-brand")
 TIMEOUT = 60.0
 RESTART_DELAY = 0.2
 END_TIMEOUT = 10.0
+CLOSE_TIMEOUT = 2.0
+
+
+class ServerClosedError(RuntimeError):
+    """A closed server runs nothing."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,7 @@ class Call:
 
 
 Hook = Callable[[Call], None]
-
-
-def _ignore(container: Container) -> None:
-    return
+Began = Callable[[Container], None]
 
 
 @dataclass
@@ -64,76 +65,85 @@ class Run:
     instance: Instance | None
     entries: list[Entry] = field(default_factory=list)
     container: Container | None = None
+    timed_out: bool = False
 
     @property
     def source(self) -> str:
         return self.instance.name if self.instance else self.job.command
 
+    @property
+    def killed_on_purpose(self) -> bool:
+        return self.container is not None and self.container.killed and not self.timed_out
+
+    def time_out(self) -> None:
+        self.timed_out = True
+        if self.container is not None:
+            self.container.kill()
+
 
 class Poller:
-    """A long-running container of an instance. With ``restart`` it is started again whenever it ends, as the server does."""
+    """A long-running container of an instance. With `restart` it starts again whenever it ends, as on the server."""
 
-    def __init__(self, server: "Server", instance: Instance, restart: bool) -> None:
+    def __init__(self, server: "Server", instance: Instance, *, restart: bool) -> None:
         self.starts = 0
         self._server, self._instance, self._restart = server, instance, restart
         self._container: Container | None = None
-        self._running = threading.Event()
+        self._began = threading.Event()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._loop, name=f"poller of {instance.name}", daemon=True)
         self._thread.start()
 
     def _loop(self) -> None:
-        while True:
-            self._server._run_poller(self._instance, self._began)
-            self._running.clear()
-            if not self._restart or self._stopped.wait(RESTART_DELAY):
-                return
+        with suppress(ServerClosedError):
+            while not self._stopped.is_set():
+                self._server._run_poller(self._instance, self._begin)
+                if not self._restart or self._stopped.wait(RESTART_DELAY):
+                    return
 
-    def _began(self, container: Container) -> None:
+    def _begin(self, container: Container) -> None:
         self._container = container
         self.starts += 1
-        self._running.set()
+        self._began.set()
         if self._stopped.is_set():
             container.kill()
 
     @property
     def container(self) -> Container:
-        """The container that runs now, or the last one. Waits for the first to start."""
-        self._running.wait(TIMEOUT)
-        assert self._container is not None
+        """The container that runs now, or the last one; waits for the first to start. Raises TimeoutError."""
+        self._began.wait(END_TIMEOUT)
+        if self._container is None:
+            raise TimeoutError(f"The poller of {self._instance.name} did not start within {END_TIMEOUT:g} seconds.")
         return self._container
 
     @property
     def running(self) -> bool:
-        return self._running.is_set()
+        return self._container is not None and self._container.alive()
 
     def kill(self) -> None:
-        """SIGKILL the container that runs now and wait until it is gone. With ``restart`` another one follows."""
-        container = self.container
-        container.kill()
-        container.wait(TIMEOUT)
+        """SIGKILL the container that runs now and wait until it is gone. With `restart` another one follows."""
+        self.container.kill()
+        self.container.wait(END_TIMEOUT)
 
-    def stop(self) -> None:
-        """End it for good and wait until it is gone."""
-        self._restart = False
+    def stop(self, timeout: float = END_TIMEOUT) -> None:
+        """End it for good and wait until it is gone. Raises TimeoutError after `timeout` seconds."""
         self._stopped.set()
         if self._container is not None:
             self._container.kill()
-        self.join()
+        self.join(timeout)
 
-    def join(self, timeout: float = 10) -> None:
-        """Wait until it has ended. Raises TimeoutError."""
+    def join(self, timeout: float = END_TIMEOUT) -> None:
+        """Wait until it has ended. Raises TimeoutError after `timeout` seconds."""
         self._thread.join(timeout)
         if self._thread.is_alive():
-            raise TimeoutError(f"The poller of {self._instance.name} has not ended after {timeout} seconds.")
+            raise TimeoutError(f"The poller of {self._instance.name} has not ended after {timeout:g} seconds.")
 
 
 class Server:
     """A server with a playground and no pack. Use it as a context manager: leaving it ends every container.
 
-    ``environment`` is all that containers get beside PATH and an empty home. ``module_name`` is the ``__name__`` that code runs
-    under: ``__builtin__``, ``builtins`` or ``__main__``. ``timeout`` in seconds bounds commands and scripts, not pollers.
-    Raises ContentError when ``XSOAR_CONTENT`` cannot be used.
+    `environment` is all that containers get beside PATH and an empty home. `module_name` is the `__name__` that code
+    runs under: `__builtin__`, `builtins` or `__main__`. `timeout` in seconds bounds commands and scripts, not pollers.
+    Raises ContentError when `XSOAR_CONTENT` cannot be used.
     """
 
     def __init__(
@@ -159,7 +169,6 @@ class Server:
         self._pollers: list[Poller] = []
         self._closed = False
         self._runtime = runtime()
-        self._compiled: dict[str, bytes] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="xsoar-"))
         self._environment = {**_base_environment(self._folder), **(environment or {})}
 
@@ -178,9 +187,10 @@ class Server:
             containers, pollers = list(self._containers), list(self._pollers)
         for container in containers:
             container.kill()
+            container.wait()
         for poller in pollers:
             with suppress(TimeoutError):
-                poller.stop()
+                poller.stop(CLOSE_TIMEOUT)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     # Set-up
@@ -192,9 +202,9 @@ class Server:
         self.scripts.update({item.name: item for item in pack.scripts})
 
     def add_instance(
-        self, brand: str, name: str = "", params: Mapping[str, Any] | None = None, enabled: bool = True
+        self, brand: str, name: str = "", params: Mapping[str, Any] | None = None, *, enabled: bool = True
     ) -> Instance:
-        """An instance of a loaded integration; ``params`` go over the defaults of its YAML."""
+        """An instance of a loaded integration; `params` go over the defaults of its YAML."""
         integration = self.integrations[brand]
         name = name or f"{brand}_instance_{len(self.instances) + 1}"
         instance = Instance(name, integration, {**integration.defaults(), **(params or {})}, enabled)
@@ -206,11 +216,11 @@ class Server:
         self._incidents[incident.id] = incident
         return incident
 
-    def incident(self, id: str) -> Incident:
-        """Raises IncidentError (a ValueError) when there is none."""
-        if id not in self._incidents:
-            raise IncidentError(f"There is no incident {id}.")
-        return self._incidents[id]
+    def incident(self, number: str) -> Incident:
+        """The incident with that id, or the playground. Raises IncidentError (a ValueError) when there is none."""
+        if number not in self._incidents:
+            raise IncidentError(f"There is no incident {number}.")
+        return self._incidents[number]
 
     # Running
 
@@ -230,9 +240,9 @@ class Server:
         return [incident.add_result(entry) for entry in entries]
 
     def execute(self, name: str, args: Mapping[str, Any], incident: Incident | None = None) -> list[Entry]:
-        """What ``demisto.executeCommand`` does: the entries of a built-in, a script, or of every enabled instance that has it.
+        """What `demisto.executeCommand` does: a built-in, a script, or a command on each enabled instance with it.
 
-        ``using`` (instance) and ``using-brand`` (integration id) narrow the instances. Entries go nowhere but to the caller.
+        `using` (instance) and `using-brand` (integration id) narrow the instances. The entries go to the caller only.
         Raises ValueError when nothing has that command.
         """
         incident = incident or self.playground
@@ -248,15 +258,19 @@ class Server:
         return [entry for item in instances for entry in self._run_command(item, name, texts, incident)]
 
     def test(self, instance: Instance) -> str:
-        """What the Test button shows: ``ok`` or the failure."""
+        """What the Test button shows: `ok` or the failure."""
         entries = self._run(self._integration_run(instance, TEST, {}, None))
         return str(entries[-1]["Contents"])
 
-    def start_poller(self, instance: Instance, restart: bool = False) -> Poller:
-        """Start a long-running container. A second one beside the first is allowed: on the server they overlap for moments."""
-        poller = Poller(self, instance, restart)
+    def start_poller(self, instance: Instance, *, restart: bool = False) -> Poller:
+        """Start a long-running container, also beside another one: on the server two overlap for moments."""
+        poller = Poller(self, instance, restart=restart)
         self._pollers.append(poller)
         return poller
+
+    def polling(self) -> bool:
+        """Whether a long-running container runs."""
+        return any(poller.running for poller in self._pollers)
 
     def _described(self, name: str) -> Command | None:
         if name in self.scripts:
@@ -292,8 +306,8 @@ class Server:
 
     def _calling_context(self, incident: Incident | None, args: dict[str, str]) -> dict[str, Any]:
         investigation = incident.investigation() if incident else {"id": ""}
-        summary = {"id": investigation["id"], "name": investigation.get("name", ""), "CustomFields": {}}
-        context = {
+        summary: dict[str, Any] = {"id": investigation["id"], "name": investigation.get("name", ""), "CustomFields": {}}
+        context: dict[str, Any] = {
             "Inv": investigation,
             "Incidents": [summary],
             "ExecutionContext": {},
@@ -304,42 +318,37 @@ class Server:
 
     def _job(self, command: str, instance: str, source: str, filename: str, context: dict[str, Any]) -> Job:
         files = [(path.read_text("utf-8"), str(path)) for path in (self._runtime.common, self._runtime.user)]
-        sources = tuple(self._compile(text, name) for text, name in [*files, (source, filename)])
+        sources = tuple(compiled(text, name) for text, name in [*files, (source, filename)])
         return Job(command, instance, context, sources, self._environment, self._folder, self.module_name)
-
-    def _compile(self, source: str, filename: str) -> bytes:
-        """Compiled once here rather than in every container: a real CommonServerPython is 12,000 lines."""
-        if source not in self._compiled:
-            code = compile(without_provided_imports(source), filename, "exec", dont_inherit=True)
-            self._compiled[source] = marshal.dumps(code)
-        return self._compiled[source]
 
     def _run(self, run: Run) -> list[Entry]:
         """Run a command or script to its end; an error entry when it died, raised or returned nothing."""
-        end = self._serve(run, self.timeout)
-        if end is not None:
-            self._record(run, "error", end)
-            run.entries.append(error_entry(end))
+        failure = self._serve(run, self.timeout)
+        if failure is not None:
+            if not run.killed_on_purpose:
+                self._record(run, "error", failure)
+            run.entries.append(error_entry(failure))
         elif not run.entries:
             run.entries.append(error_entry(f"{run.job.command} ended without a result."))
         return run.entries
 
-    def _run_poller(self, instance: Instance, began: Callable[[Container], None]) -> None:
+    def _run_poller(self, instance: Instance, began: Began) -> None:
         run = self._integration_run(instance, LONG_RUNNING, {}, None)
-        end = self._serve(run, None, began) or "The long-running container ended on its own."
-        if not (self._closed or (run.container and run.container.killed)):
-            self._record(run, "error", end)
-            instance.health_history.append(end)
+        failure = self._serve(run, None, began) or "The long-running container ended on its own."
+        if not (self._closed or run.killed_on_purpose):
+            self._record(run, "error", failure)
+            instance.health_history.append(failure)
 
-    def _serve(self, run: Run, timeout: float | None, began: Callable[[Container], None] = _ignore) -> str | None:
+    def _serve(self, run: Run, timeout: float | None, began: Began | None = None) -> str | None:
         """Start a container and answer its calls until it ends. None, or the sentence that says how it failed."""
         container = run.container = self._start(run.job)
-        timer = threading.Timer(timeout or 0, container.kill)
+        timer = threading.Timer(timeout or 0, run.time_out)
         timer.daemon = True
         try:
             if timeout:
                 timer.start()
-            began(container)
+            if began:
+                began(container)
             container.send_job()
             return self._answer_calls(run, container)
         finally:
@@ -351,7 +360,7 @@ class Server:
     def _start(self, job: Job) -> Container:
         with self._lock:
             if self._closed:
-                raise RuntimeError("The server is closed: it starts no container.")
+                raise ServerClosedError("The server is closed: it starts no container.")
             container = Container(job)
             self._containers.add(container)
             return container
@@ -381,6 +390,7 @@ class Server:
         code = container.close()
         printed = container.printed.strip()
         how = "was killed" if code == -signal.SIGKILL else f"ended with exit code {code}"
+        how += f": it ran for more than {self.timeout:g} seconds" if run.timed_out else ""
         return f"The container of {run.job.command} {how}." + (f" It printed: {printed}" if printed else "")
 
     def _answer(self, run: Run, container: Container, message: dict[str, Any]) -> dict[str, Any]:
@@ -389,9 +399,9 @@ class Server:
             self._record(run, "error", "demisto was called in a second thread: only one thread may talk to the server.")
         try:
             self._run_hooks(Call(container, name, args, "before"))
-            value = None if container.killed else CALLS[name](self, run, **args)
+            value = None if container.killed else CALLS[name](self, run, args)
             self._run_hooks(Call(container, name, args, "after"))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a hook raises is meant for the container
             return {"error": {"type": _builtin_type(error), "message": str(error)}}
         return {"value": value}
 
@@ -409,62 +419,61 @@ class Server:
 
     # What containers call
 
-    def _results(self, run: Run, entries: list[Entry]) -> None:
-        run.entries.extend(entries)
+    def _results(self, run: Run, args: Mapping[str, Any]) -> None:
+        run.entries.extend(args["entries"])
 
-    def _execute_command(self, run: Run, command: str, args: dict[str, Any] | None) -> list[Entry]:
+    def _execute_command(self, run: Run, args: Mapping[str, Any]) -> list[Entry]:
         if run.instance is not None:
             raise ValueError("executeCommand is for scripts: an integration cannot call it.")
-        return self.execute(command, args or {}, run.incident)
+        return self.execute(args["command"], args["args"] or {}, run.incident)
 
-    def _log_debug(self, run: Run, text: str) -> None:
-        self._record(run, "debug", text)
-
-    def _log_info(self, run: Run, text: str) -> None:
-        self._record(run, "info", text)
-
-    def _log_error(self, run: Run, text: str) -> None:
-        self._record(run, "error", text)
-
-    def _update_module_health(self, run: Run, data: Any, is_error: bool) -> None:
+    def _update_module_health(self, run: Run, args: Mapping[str, Any]) -> None:
+        data = args["data"]
         _instance(run).health_history.append(data if isinstance(data, str) else json.dumps(data))
 
-    def _get_context(self, run: Run, refresh: bool) -> dict[str, str]:
+    def _read_context(self, run: Run, _args: Mapping[str, Any]) -> dict[str, str]:
         return _context(run).read()[0]
 
-    def _set_context(self, run: Run, context: Any) -> None:
-        _context(run).write(context)
-
-    def _get_context_versioned(self, run: Run, refresh: bool) -> dict[str, Any]:
+    def _read_versioned_context(self, run: Run, _args: Mapping[str, Any]) -> dict[str, Any]:
         context, version = _context(run).read()
         return {"context": context, "version": version}
 
-    def _set_context_versioned(self, run: Run, context: Any, version: int, sync: bool) -> None:
-        _context(run).write(context, version)
+    def _write_context(self, run: Run, args: Mapping[str, Any]) -> None:
+        _context(run).write(args["context"], args.get("version", -1))
 
-    def _handle_entitlement(
-        self, run: Run, incidentID: str, guid: str, email: str, content: str, taskID: str
-    ) -> None:
+    def _handle_entitlement(self, run: Run, args: Mapping[str, Any]) -> None:
         _instance(run)
+        values = (str(args[name]) for name in ("incidentID", "guid", "email", "content", "taskID"))
+        incident, guid, email, content, task = values
         now = time.monotonic()
-        effective, task = self.incident(incidentID).answer(guid, email, content, taskID)
-        self.answers.append(Answer(incidentID, guid, email, content, taskID, now, effective))
-        if task is not None:
-            for announce in list(self.on_task_completed):
-                announce(self.incident(incidentID), task)
+        effective, completed = self.incident(incident).answer(guid, email, content, task)
+        self.answers.append(Answer(incident, guid, email, content, task, now, effective))
+        if completed is not None:
+            self._announce(self.incident(incident), completed)
+
+    def _announce(self, incident: Incident, task: Task) -> None:
+        for announce in list(self.on_task_completed):
+            announce(incident, task)
 
 
-CALLS: dict[str, Callable[..., Any]] = {
+def _logger(level: str) -> Callable[[Server, Run, Mapping[str, Any]], None]:
+    def log(server: Server, run: Run, args: Mapping[str, Any]) -> None:
+        server._record(run, level, args["text"])
+
+    return log
+
+
+CALLS: dict[str, Callable[[Server, Run, Mapping[str, Any]], Any]] = {
     "results": Server._results,
     "executeCommand": Server._execute_command,
-    "debug": Server._log_debug,
-    "info": Server._log_info,
-    "error": Server._log_error,
+    "debug": _logger("debug"),
+    "info": _logger("info"),
+    "error": _logger("error"),
     "updateModuleHealth": Server._update_module_health,
-    "getIntegrationContext": Server._get_context,
-    "setIntegrationContext": Server._set_context,
-    "getIntegrationContextVersioned": Server._get_context_versioned,
-    "setIntegrationContextVersioned": Server._set_context_versioned,
+    "getIntegrationContext": Server._read_context,
+    "setIntegrationContext": Server._write_context,
+    "getIntegrationContextVersioned": Server._read_versioned_context,
+    "setIntegrationContextVersioned": Server._write_context,
     "handleEntitlementForUser": Server._handle_entitlement,
 }
 
@@ -504,9 +513,16 @@ def _add_entitlement(incident: Incident, args: Mapping[str, str]) -> Entry:
     guid = str(uuid.uuid4())
     persistent = args.get("persistent", "false").lower() == "true"
     incident.register(Entitlement(guid, persistent, args.get("replyEntriesTag", "")))
-    return {"Type": NOTE, "ContentsFormat": "text", "Contents": guid, "Brand": "Builtin", "ModuleName": "InnerServicesModule"}
+    return {
+        "Type": NOTE,
+        "ContentsFormat": "text",
+        "Contents": guid,
+        "Brand": "Builtin",
+        "ModuleName": "InnerServicesModule",
+    }
 
 
 def _builtin_type(error: Exception) -> str:
     """The nearest built-in exception: the only kind that container and server share."""
-    return next(kind.__name__ for kind in type(error).__mro__ if getattr(builtins, kind.__name__, None) is kind)
+    kinds = (kind.__name__ for kind in type(error).__mro__)
+    return next((name for name in kinds if hasattr(builtins, name)), "Exception")

@@ -1,7 +1,8 @@
 """The part of XSOAR's CommonServerPython that this pack uses: same names, same semantics, our own code.
 
-What it imports is hidden behind underscores: the real file leaks ``json``, ``re`` and many more into every script, and a script that
-forgets an import of its own would pass here. The functions are described at https://xsoar.pan.dev/docs/reference/api.
+What it imports is hidden behind underscores: the real file leaks `json`, `re` and many more into every script, and a
+script that forgets an import of its own would pass here. The functions are described at
+https://xsoar.pan.dev/docs/reference/api/common-server-python.
 """
 
 import json as _json
@@ -34,20 +35,26 @@ __all__ = [
     "return_error",
     "return_results",
     "set_integration_context",
-    "string_to_table_header",
     "stringEscapeMD",
+    "string_to_table_header",
     "support_multithreading",
     "tableToMarkdown",
 ]
 
-_LEFT_TO_THE_SERVER = ("fetch-incidents", "fetch-credentials", "fetch-indicators", "fetch-assets", "long-running-execution")
+_LEFT_TO_THE_SERVER = (
+    "fetch-incidents",
+    "fetch-credentials",
+    "fetch-indicators",
+    "fetch-assets",
+    "long-running-execution",
+)
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 _CERTIFICATE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_NO_VALUE = ("", None, [], {})
+_NO_VALUE: tuple[_Any, ...] = ("", None, [], {})
 
 
 class DemistoException(Exception):
-    """An error of an integration; ``res`` is the response it comes from, if any."""
+    """An error of an integration; `res` is the response it comes from, if any."""
 
     def __init__(self, message: _Any, exception: Exception | None = None, res: _Any = None, *args: _Any) -> None:
         self.message, self.exception, self.res = message, exception, res
@@ -80,9 +87,9 @@ class EntryFormat:
 
 
 class CommandResults:
-    """What a command returns; ``raw_response`` is ``outputs`` unless given."""
+    """What a command returns; `raw_response` is `outputs` unless given."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the real signature
         self,
         outputs_prefix: str | None = None,
         outputs_key_field: str | list[str] | None = None,
@@ -143,7 +150,7 @@ def return_error(message: _Any, error: _Any = "", outputs: _Any = None) -> None:
     if error:
         demisto.error(str(error))
     if hasattr(demisto, "command") and demisto.command() in _LEFT_TO_THE_SERVER:
-        raise Exception(message)
+        raise Exception(message)  # noqa: TRY002 - the type that the server's own raises
     entry = {
         "Type": EntryType.ERROR,
         "ContentsFormat": EntryFormat.TEXT,
@@ -174,7 +181,7 @@ def get_error(execute_command_result: _Any) -> str:
 def execute_command(
     command: str, args: dict[str, _Any], extract_contents: bool = True, fail_on_error: bool = True
 ) -> _Any:
-    """Run a command from a script: its contents, or with ``fail_on_error`` False (succeeded, contents or error text)."""
+    """Run a command from a script: its contents, or with `fail_on_error` False (succeeded, contents or error text)."""
     if not hasattr(demisto, "executeCommand"):
         raise DemistoException("Cannot run demisto.executeCommand() from integrations.")
     entries = demisto.executeCommand(command, args)
@@ -201,7 +208,7 @@ def argToBoolean(value: _Any) -> bool:
 
 
 def argToList(arg: _Any, separator: str = ",", transform: _Callable[[_Any], _Any] | None = None) -> list[_Any]:
-    """A list as it is, JSON text of a list, or text split at ``separator``."""
+    """A list as it is, JSON text of a list, or text split at `separator`."""
     if not arg:
         return []
     if isinstance(arg, str):
@@ -234,7 +241,7 @@ def tableToMarkdown(
     metadata: str | None = None,
     sort_headers: bool = True,
 ) -> str:
-    """A markdown table with a row for each dict of ``t``; cells have ``|`` and line breaks escaped."""
+    """A markdown table with a row for each dict of `t`; cells have `|` and line breaks escaped."""
     title = f"### {name}\n" if name else ""
     title += f"{metadata}\n" if metadata else ""
     rows = _rows(t, headers)
@@ -296,7 +303,7 @@ def handle_proxy(
     handle_insecure: bool = True,
     insecure_param_name: str | None = None,
 ) -> dict[str, str]:
-    """The proxies of the environment, or none and the environment's proxy variables removed when the parameter is off."""
+    """The proxies of the environment; none, and its proxy variables removed, when the parameter is off."""
     if handle_insecure:
         _skip_certificates(insecure_param_name)
     if not demisto.params().get(proxy_param_name, checkbox_default_value):
@@ -337,14 +344,14 @@ def set_integration_context(context: dict[str, str], sync: bool = True, version:
 
 def support_multithreading() -> None:
     """Put a lock around the calls to the server, so that several threads may make them."""
-    call = demisto._Demisto__do  # type: ignore[attr-defined]
-    lock = demisto.lock = _Lock()  # type: ignore[attr-defined]
+    call = demisto._Demisto__do
+    lock = demisto.lock = _Lock()
 
     def locked(cmd: _Any) -> _Any:
         with lock:
             return call(cmd)
 
-    demisto._Demisto__do = locked  # type: ignore[attr-defined]
+    demisto._Demisto__do = locked
 
 
 def __line__() -> int:

@@ -1,9 +1,12 @@
-"""Stands for the server's ``demisto`` object in unit tests; tests replace what they need with their own values.
+"""Stands for the server's `demisto` object in unit tests; tests replace what they need with their own values.
 
-A container never sees this file: there ``demisto`` is the object of guest.py.
+A container never sees this file: there `demisto` is the object of guest.py.
 """
 
 from typing import Any
+
+# The signatures are the server's.
+# ruff: noqa: ARG001, PLW0603
 
 callingContext: dict[str, Any] = {}
 integrationContext: dict[str, str] = {}
