@@ -539,7 +539,7 @@ def phone_number(number: str, argument: str) -> str:
     tidy = tidy_phone(number)
     if not re.fullmatch(r"\+[1-9][0-9]{6,14}", tidy, re.ASCII):
         raise InputError(
-            f'{argument} is "{mask(number)}", but it must be a phone number in E.164: '
+            f'{argument} is "{mask(number)[:40]}", but it must be a phone number in E.164: '
             "a plus sign and 7 to 15 digits, the first not 0, such as +14255550182."
         )
     return tidy
@@ -561,7 +561,7 @@ TOKEN = re.compile(
     r"(?:(?<=[\s:])|^)(?P<guid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})@(?P<incident>[^\s|]+)(?:\|(?P<task>\S*))?\s*\Z",
     re.IGNORECASE,
 )
-ASK = re.compile(r"(?P<question>.*\S)\s*? - Reply (?P<options>[^\r\n]*\S)\s*:\s*\Z", re.IGNORECASE | re.DOTALL)
+SEPARATOR = re.compile(r" -(?= Reply )", re.IGNORECASE)  # two may share a space: " - Reply - Reply "
 
 
 def parse_message(message: str) -> AskText | None:
@@ -572,11 +572,14 @@ def parse_message(message: str) -> AskText | None:
     token = TOKEN.search(message)
     if not token:
         return None
-    ask = ASK.match(message[: token.start()])
-    if not ask:
+    head = message[: token.start()].rstrip()
+    separator = next(reversed(list(SEPARATOR.finditer(head))), None)
+    question = head[: separator.start()].strip() if separator else ""
+    options = head[separator.end() + len(" Reply ") : -1].strip() if separator else ""
+    if not question or not options or not head.endswith(":") or len(options.splitlines()) > 1:
         raise InputError(FORMAT_HELP)
     entitlement = Entitlement(token["guid"], token["incident"], token["task"] or "")
-    return AskText(ask["question"].strip(), parse_options(ask["options"]), entitlement)
+    return AskText(question, parse_options(options), entitlement)
 
 
 def parse_options(text: str) -> tuple[str, ...]:
@@ -587,7 +590,7 @@ def parse_options(text: str) -> tuple[str, ...]:
         )
     places: dict[str, int] = {}
     for place, option in enumerate(options, 1):
-        first = places.setdefault(fold(option), place)
+        first = places.setdefault(option.casefold(), place)
         if not option or first != place:
             fault = f"the same as option {first}, whatever the case" if option else "empty"
             raise InputError(
