@@ -1,0 +1,147 @@
+"""Runs the repository's checks one after the other and says for each, in a line or two, what came of it.
+
+    python tools/check.py            everything, as `make test` does
+    python tools/check.py lint unit  some of it
+
+A step that fails shows its whole output and how to run it alone; the steps after it run all the same. The last line counts
+tests and other checks together, as `N passed, N failed`; the exit code is 1 when any failed.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+PACK = Path("Packs/AWSSNSSMSCommunication")
+PYTHON = ".venv/bin/python"
+OLDEST = ".venv-oldest/bin/python"
+SDK = ".venv-sdk/bin/python"
+# On two cores the slowest step takes a quarter of this.
+MAX_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command; `verdict` finds, in the output of a run that passed, the line that is shown."""
+
+    group: str
+    title: str
+    command: tuple[str, ...]
+    verdict: re.Pattern[str] = re.compile(r".*\S.*")
+    counts_tests: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a step: tests, or 1 for a check as a whole."""
+
+    passed: int
+    failed: int
+    output: str
+    seconds: float
+
+
+def pytest(group: str, title: str, python: str, *arguments: str) -> Step:
+    """A step of tests, on two processes; one process is started by hand with `-n 0`."""
+    command = (python, "-m", "pytest", "-q", "-n", "2", *arguments)
+    return Step(group, title, command, re.compile(r"(?m)^.*\d+ passed.* in [\d.]+s.*$"), counts_tests=True)
+
+
+def steps() -> tuple[Step, ...]:
+    """All steps in the order in which they run: what takes seconds first."""
+    sdk = (SDK, "tools/demisto_sdk.py")
+    linted = [str(folder) for kind in ("Integrations", "Scripts") for folder in sorted((PACK / kind).glob("*/"))]
+    return (
+        Step("lint", "Lint: ruff check", (PYTHON, "-m", "ruff", "check", "--quiet")),
+        Step("lint", "Format: ruff format", (PYTHON, "-m", "ruff", "format", "--check", "--quiet")),
+        Step("lint", "Types: mypy", (PYTHON, "-m", "mypy")),
+        Step("validate", "Pack: demisto-sdk validate", (*sdk, "validate", "-i", str(PACK))),
+        Step("validate", "Pack: demisto-sdk xsoar-lint", (*sdk, "xsoar-lint", *linted)),
+        pytest("unit", "Unit tests", PYTHON, "Packs", "emulator", "tools"),
+        pytest("oldest", "Unit tests of the pack on boto3 1.35.50", OLDEST, str(PACK)),
+        pytest("e2e", "End-to-end tests", PYTHON, "tests"),
+    )
+
+
+def finish(process: subprocess.Popen[str], seconds: float) -> str:
+    """The output of a process group, which is ended after `seconds` or on Ctrl-C, whatever it has started."""
+    try:
+        return process.communicate(timeout=seconds)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return f"{process.communicate()[0]}\nerror: stopped after {seconds:.0f} seconds\n"
+    except KeyboardInterrupt:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate()
+        raise
+
+
+def count(step: Step, code: int, output: str) -> tuple[int, int]:
+    """Passed and failed: pytest's own numbers, where a run that failed without a failed test counts as one."""
+    if not step.counts_tests:
+        return (0, 1) if code else (1, 0)
+    summary = next((line for line in reversed(output.splitlines()) if re.search(r" in [\d.]+s", line)), "")
+    numbers = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|error)", summary)}
+    failed = numbers.get("failed", 0) + numbers.get("error", 0)
+    return numbers.get("passed", 0), max(failed, 1 if code else 0)
+
+
+def run(step: Step) -> Result:
+    """Runs a step to its end, without standard input."""
+    started = time.monotonic()
+    process = subprocess.Popen(
+        step.command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    output = finish(process, MAX_SECONDS)
+    passed, failed = count(step, process.returncode, output)
+    return Result(passed, failed, output, time.monotonic() - started)
+
+
+def report(step: Step, result: Result) -> str:
+    """The lines under a step's title."""
+    if result.failed:
+        return f"{result.output.rstrip()}\n   FAILED; alone: {' '.join(step.command)}\n"
+    shown = step.verdict.findall(result.output) or ["nothing found"]
+    return f"   {shown[-1].strip('= ')} ({result.seconds:.0f} s)\n"
+
+
+def check(chosen: Sequence[Step]) -> Result:
+    """Runs the steps, printing as they end, and adds up their results."""
+    total = Result(0, 0, "", 0)
+    for step in chosen:
+        sys.stdout.write(f"== {step.title}\n")
+        sys.stdout.flush()
+        result = run(step)
+        sys.stdout.write(report(step, result))
+        total = replace(total, passed=total.passed + result.passed, failed=total.failed + result.failed)
+    return total
+
+
+def main(groups: Sequence[str]) -> int:
+    """Runs the groups named, or all of them."""
+    known = list(dict.fromkeys(step.group for step in steps()))
+    if unknown := [group for group in groups if group not in known]:
+        sys.stderr.write(f"error: no checks are called {', '.join(unknown)}; there are {', '.join(known)}\n")
+        return 2
+    try:
+        total = check([step for step in steps() if step.group in (groups or known)])
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped\n")
+        return 130
+    sys.stdout.write(f"{total.passed} passed, {total.failed} failed\n")
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
