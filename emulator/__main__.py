@@ -1,11 +1,16 @@
-"""`python -m emulator demo` plays the story; `python -m emulator warroom` lets you type into it."""
+"""`python -m emulator demo` plays the story; `python -m emulator warroom` lets you type into it.
 
-import argparse
+What takes time to import is imported once Ctrl-C has its handler.
+"""
+
 import os
 import signal
 import sys
-from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from types import FrameType
 
 FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
 
@@ -28,8 +33,10 @@ def main() -> int:
         return FAILED
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m emulator", description=__doc__)
+def _arguments() -> "Namespace":
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="python -m emulator", description="A local Cortex XSOAR and AWS.")
     programmes = parser.add_subparsers(dest="programme", required=True, metavar="demo|warroom")
     programmes.add_parser("demo", help="play the story and end")
     warroom = programmes.add_parser("warroom", help="type war room commands and answer as a phone")
@@ -42,8 +49,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    # Imported here: it takes half a second, in which Ctrl-C must be answered too.
+def _run(arguments: "Namespace") -> int:
     if arguments.programme == "demo":
         from emulator import demo, story
 
@@ -55,13 +61,13 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+def _interrupt(_signal: int, _frame: "FrameType | None") -> NoReturn:
     # A second Ctrl-C would break off the tidying up that this one begins.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+def _terminate(_signal: int, _frame: "FrameType | None") -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(TERMINATED)
 

@@ -1,5 +1,6 @@
 """How the terminal programs show who speaks: the war room in panels, the playbook in lines, phones in bubbles."""
 
+import re
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ from rich.text import Text
 
 from emulator.incidents import DEFAULT_BRANCH, ERROR, Entry, Task
 
+MARKDOWN_TABLE = re.compile(r"((?:^\|.*\|[ ]*\n?)+)", re.MULTILINE)
+CELL_BORDER = re.compile(r"(?<!\\)\|")
 WIDTH = 78
 BUBBLE_WIDTH = 46
 RECEIVED_INDENT = 20
@@ -92,13 +95,10 @@ class Story:
         indent = max(0, self._width - (bubble.width or 0))
         self._show(Padding(bubble, (0, 0, 0, indent), expand=False))
 
-    def table(self, title: str, rows: Mapping[str, str]) -> None:
-        """Show what can be typed, each with what it does."""
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(no_wrap=True)
-        for left, right in rows.items():
-            grid.add_row(Text(left, style="bold"), Text(printable(right)))
-        self._show(Group(Text(title, style="bold"), Padding(grid, (0, 0, 0, 2), expand=False)))
+    def examples(self, groups: Mapping[str, Sequence[str]]) -> None:
+        """Show what can be typed, by what it is for; each on one line, so that it can be pasted."""
+        for purpose, lines in groups.items():
+            self._show(Group(Text(purpose), *(Text(f"  {line}", style=f"bold {WAR_ROOM}") for line in lines)))
 
     def _bubble(self, text: str, title: str, colour: str) -> Panel:
         widest = max(len(line) for line in [title + "  ", *_wrapped(text)])
@@ -129,4 +129,23 @@ def _entry(entry: Mapping[str, Any]) -> RenderableType:
     text = printable(str(entry.get("HumanReadable") or entry.get("Contents") or ""))
     if entry.get("Type") == ERROR:
         return Text(text, style=TROUBLE)
-    return Markdown(text) if entry.get("ContentsFormat") in ("markdown", "json", "table") else Text(text)
+    if not entry.get("HumanReadable") and entry.get("ContentsFormat") != "markdown":
+        return Text(text)
+    return Group(*(_table(part) if part.startswith("|") else Markdown(part) for part in MARKDOWN_TABLE.split(text)))
+
+
+def _table(markdown: str) -> RenderableType:
+    """A markdown table as one block of names and values for each row: ten columns do not fit a terminal."""
+    headers, _, *rows = (_cells(line) for line in markdown.strip().splitlines())
+    blocks: list[RenderableType] = []
+    for row in rows:
+        block = Table.grid(padding=(0, 2))
+        for name, value in zip(headers, row, strict=False):
+            block.add_row(Text(name, style="dim"), Text(value))
+        blocks += [Text(""), block]
+    return Group(*blocks)
+
+
+def _cells(line: str) -> list[str]:
+    cells = CELL_BORDER.split(line.strip().removeprefix("|").removesuffix("|"))
+    return [re.sub(r"\\(.)", r"\1", cell.strip()).replace("<br>", "\n") for cell in cells]
