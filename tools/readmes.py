@@ -1,0 +1,61 @@
+"""Writes the README.md of the integration and of the script: demisto-sdk generate-docs, with examples that were run.
+
+    .venv/bin/python tools/readme_examples.py | .venv-sdk/bin/python tools/readmes.py
+
+generate-docs asks an XSOAR server to run the examples; here it gets what they returned in the emulator.
+"""
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+PACK = Path(__file__).resolve().parent.parent / "Packs" / "AWSSNSSMSCommunication"
+INTEGRATION = PACK / "Integrations" / "AWSSNSSMSCommunication"
+SCRIPT = PACK / "Scripts" / "SMSAskUser"
+TESTED_WITH = "This integration was integrated and tested with version"
+NOTES = (
+    "* When several instances of AWS SNS SMS Communication are enabled and `using` names none, each of them sends the "
+    "question, with codes of its own. The first answer counts."
+    "* When the SMS is refused, the entitlement was made already. Nobody can answer it."
+)
+
+
+class Recorded:
+    """Stands for the SDK's Runner: what each example returned, instead of a server."""
+
+    results: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - the SDK makes the objects, so the class carries it
+
+    def __init__(self, *_args: Any, **_settings: Any) -> None:
+        pass
+
+    def execute_command(self, line: str) -> tuple[list[SimpleNamespace], dict[str, Any]]:
+        result = self.results[line]
+        return [SimpleNamespace(type=1, contents=result["readable"])], result["context"]
+
+
+def write_readmes(results: dict[str, dict[str, Any]]) -> None:
+    Recorded.results = results
+    sys.path.remove(str(Path(__file__).resolve().parent))  # tools/sdk.py would hide the package
+    docs = "demisto_sdk.commands.generate_docs"
+    importlib.import_module(f"{docs}.common").Runner = Recorded  # type: ignore[attr-defined]
+    integration = importlib.import_module(f"{docs}.generate_integration_doc")
+    script = importlib.import_module(f"{docs}.generate_script_doc")
+    examples = str(INTEGRATION / "command_examples.txt")
+    integration.generate_integration_doc(str(INTEGRATION / "AWSSNSSMSCommunication.yml"), examples, force=True)
+    script.generate_script_doc(str(SCRIPT / "SMSAskUser.yml"), examples, limitations=NOTES, use_graph=False)
+    drop_version_line(INTEGRATION / "README.md")
+
+
+def drop_version_line(readme: Path) -> None:
+    """SNS has no version that could be filled in."""
+    lines = readme.read_text("utf-8").splitlines(keepends=True)
+    readme.write_text("".join(line for line in lines if not line.startswith(TESTED_WITH)), "utf-8")
+
+
+if __name__ == "__main__":
+    os.environ |= {"DEMISTO_SDK_SKIP_VERSION_CHECK": "1", "DEMISTO_SDK_IGNORE_CONTENT_WARNING": "1"}
+    write_readmes(json.load(sys.stdin))
