@@ -39,7 +39,6 @@ class Recorded:
 
 def write_readmes(results: dict[str, dict[str, Any]]) -> None:
     Recorded.results = results
-    sys.path.remove(str(Path(__file__).resolve().parent))  # tools/sdk.py would hide the package
     docs = "demisto_sdk.commands.generate_docs"
     importlib.import_module(f"{docs}.common").Runner = Recorded  # type: ignore[attr-defined]
     integration = importlib.import_module(f"{docs}.generate_integration_doc")
