@@ -9,9 +9,6 @@ leaves the queue only when its effect is durable; shared state changes by compar
 boto is called in the AWS section only, and only the main thread talks to the server.
 """
 
-import demistomock as demisto  # noqa: F401
-from CommonServerPython import *  # noqa: F403
-
 import json
 import random
 import re
@@ -30,6 +27,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
+import demistomock as demisto
 from botocore.config import Config
 from botocore.credentials import (
     AssumeRoleCredentialFetcher,
@@ -40,13 +38,16 @@ from botocore.credentials import (
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionError as NoConnectionError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
     HTTPClientError,
     NoCredentialsError,
+    ProxyConnectionError,
     SSLError,
 )
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
+from CommonServerPython import *
 
 # ---------------------------------------------------------------- constants
 
@@ -112,6 +113,7 @@ ADVICE = {  # AWS error code: what to do about it
     "KmsAccessDenied": "the key or role lacks kms:Decrypt on the key of the queue",
     "OverLimit": "too many messages of the queue are in flight, wait for their visibility timeout",
 }
+NO_CREDENTIALS = "give AWS Access Key ID and AWS Secret Access Key, or give the machine an AWS role"
 NO_ROUTE = "check the network, the proxy settings and the AWS Default Region"
 THROTTLED = frozenset(
     {
@@ -338,7 +340,8 @@ def key_pair(params: Mapping[str, Any]) -> tuple[str, str]:
     if bool(access_key) != bool(secret_key):
         given, missing = ("AWS Access Key ID", "AWS Secret Access Key")[:: 1 if access_key else -1]
         raise SettingsError(
-            f"{given} was given without {missing}, but it must be both or neither; neither means the AWS role of the machine."
+            f"{given} was given without {missing}, but it must be both or neither; "
+            "neither means the AWS role of the machine."
         )
     return access_key, secret_key
 
@@ -428,7 +431,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Question:
-    """One question to one phone. codes maps reply code to option, in the order of the options. Times: seconds since 1970.
+    """One question to one phone. codes: reply code to option, in the order of the options. Times: seconds since 1970.
 
     sends counts the sends that were not refused, so that a refused one takes out only what it put in.
     """
@@ -620,7 +623,8 @@ def check_length(text: str) -> str:
     if length > limit:
         raise InputError(
             f"The SMS would be {length} characters long, but at most {limit} are allowed "
-            f"({GSM7_LIMIT} in the GSM-7 alphabet, {UNICODE_LIMIT} with any other character). Shorten it. Nothing was sent."
+            f"({GSM7_LIMIT} in the GSM-7 alphabet, {UNICODE_LIMIT} with any other character). "
+            "Shorten it. Nothing was sent."
         )
     return text
 
@@ -647,8 +651,8 @@ def allocate_codes(
             "The phone has too many open questions: no reply codes are free. Wait for answers. Nothing was sent."
         )
     if mode == "sequential":
-        return {str(number): option for number, option in zip(free, options)}
-    return {f"{number:04}": option for number, option in zip(draw(free, len(options)), options)}
+        return {str(number): option for number, option in zip(free, options, strict=True)}
+    return {f"{number:04}": option for number, option in zip(draw(free, len(options)), options, strict=True)}
 
 
 # ---------------------------------------------------------------- inbound messages
@@ -744,7 +748,7 @@ class Verdict:
 
 
 def fold(text: str) -> str:
-    """The text as people mean it: full-width forms made plain, case ignored, white space and punctuation around it off."""
+    """The text as people mean it: plain digits, one case, single spaces, no punctuation around it."""
     return " ".join(trim(unicodedata.normalize("NFKC", text)).casefold().split())
 
 
@@ -810,7 +814,7 @@ def judge(state: State, reply: Reply, taken: set[str], settings: Settings, now: 
 
 
 def moment_of(reply: Reply, question: Question, now: float) -> float:
-    """When the reply counts as given: when it reached AWS, if that can be true of a reply to this question; else now."""
+    """When the reply counts as given: when it reached AWS, where that can be true of a reply to this one; else now."""
     possible = reply.arrived is not None and question.created <= reply.arrived <= now
     return reply.arrived if possible and reply.arrived is not None else now
 
@@ -895,8 +899,8 @@ def read_state(context: Mapping[str, Any]) -> State:
         feedback = {phone: tuple(Feedback(*entry) for entry in known["feedback"]) for phone, known in phones.items()}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StateError(
-            f"The integration context holds {CONTEXT_KEY} that cannot be read ({type(error).__name__}); they were left as "
-            "they are. Repair them, or reset the integration cache of the instance to lose all open questions."
+            f"The integration context holds {CONTEXT_KEY} that cannot be read ({type(error).__name__}); they were left "
+            "as they are. Repair them, or reset the integration cache of the instance to lose all open questions."
         ) from error
     return State(questions, feedback)
 
@@ -944,14 +948,15 @@ class QuestionStore:
             after, result = change(before)
             if after is before or self._save({**context, **write_state(after)}, version):
                 return result
-            self._sleep(random.uniform(0, min(1.0, 0.02 * 2**attempt)))
+            self._sleep(jitter() * min(1.0, 0.02 * 2**attempt))
         raise StateError(
-            f"The integration context was changed by others {CONTEXT_TRIES} times in a row; nothing was written. Try again."
+            f"The integration context was changed by others {CONTEXT_TRIES} times in a row; nothing was written. "
+            "Try again."
         )
 
     def _load(self) -> tuple[dict[str, Any], int]:
         try:
-            versioned = demisto.getIntegrationContextVersioned(True)
+            versioned = demisto.getIntegrationContextVersioned(True)  # noqa: FBT003
             return versioned.get("context") or {}, versioned["version"]
         except Exception as error:
             raise StateError(f"The integration context cannot be read: {brief(error)}.") from error
@@ -959,13 +964,18 @@ class QuestionStore:
     def _save(self, context: dict[str, Any], version: int) -> bool:
         """Whether the context was written; False when another container was faster."""
         try:
-            demisto.setIntegrationContextVersioned(context, version, True)
+            demisto.setIntegrationContextVersioned(context, version, True)  # noqa: FBT003
         except ValueError as conflict:
             demisto.debug(f"The integration context changed meanwhile: {brief(conflict)}")
             return False
         except Exception as error:
             raise StateError(f"The integration context cannot be written: {brief(error)}.") from error
         return True
+
+
+def jitter() -> float:
+    """A random part of a wait, so that those who met once do not meet again."""
+    return random.uniform(0.5, 1)  # noqa: S311
 
 
 def brief(error: BaseException) -> str:
@@ -988,7 +998,7 @@ def aws_error(error: Exception, operation: str) -> AwsError:
         advice = ADVICE.get(code, "look the code up in the AWS documentation").format(operation=failed)
         text = f"AWS refused {failed} with {code}: {advice}. It said: {said.strip().rstrip('.')}."
     elif isinstance(error, NoCredentialsError):
-        text = f"{operation} needs AWS credentials and the machine has none: give AWS Access Key ID and AWS Secret Access Key, or give the machine an AWS role."
+        text = f"{operation} needs AWS credentials and the machine has none: {NO_CREDENTIALS}."
     else:
         text = f"{operation} failed with {code}: {NO_ROUTE}. It said: {said}."
     text = re.sub(r"\+[0-9]{7,15}", lambda number: mask(number[0]), text)
@@ -1077,7 +1087,7 @@ class Aws:
         )
 
     @cached_property
-    def _session(self) -> boto3.Session:
+    def _session(self) -> Any:
         settings, core = self._settings, Session()
         core.set_config_variable("region", settings.region)
         core.set_config_variable("sts_regional_endpoints", settings.sts_endpoint)
@@ -1105,16 +1115,23 @@ class SmsSender:
         self._aws, self._settings, self._sleep = aws, settings, sleep
 
     def send(self, phone: str, text: str) -> SentSms:
-        """Send one text. AwsError when it was not sent, MaybeSent when AWS did not say; InputError when it is too long."""
+        """Send one text. AwsError: it was not sent, MaybeSent: AWS did not say, InputError: it is too long."""
         check_length(text)
-        for attempt in range(self._settings.retries + 1):
+        try:
+            return self._keep_trying(phone, text)
+        except AWS_FAILURES as error:
+            failure = aws_error(error, "Publish")
+            raise type(failure)(str(failure).replace(phone.lstrip("+"), mask(phone).lstrip("+"))) from error
+
+    def _keep_trying(self, phone: str, text: str) -> SentSms:
+        for attempt in range(self._settings.retries):
             try:
                 return self._publish(phone, text)
             except AWS_FAILURES as error:
-                if attempt == self._settings.retries or not worth_another_try(error):
-                    raise self._failure(error, phone) from error
-                self._sleep(random.uniform(0.5, 1) * min(20.0, 0.5 * 2**attempt))
-        raise AssertionError("unreachable")
+                if not worth_another_try(error):
+                    raise
+            self._sleep(jitter() * min(20.0, 0.5 * 2**attempt))
+        return self._publish(phone, text)
 
     def _publish(self, phone: str, text: str) -> SentSms:
         response = self._aws.client("sns", attempts=1).publish(
@@ -1130,17 +1147,12 @@ class SmsSender:
         }
         return {name: {"DataType": "String", "StringValue": value} for name, value in values.items() if value}
 
-    @staticmethod
-    def _failure(error: Exception, phone: str) -> AwsError:
-        failure = aws_error(error, "Publish")
-        return type(failure)(str(failure).replace(phone.lstrip("+"), mask(phone).lstrip("+")))
-
 
 def worth_another_try(error: Exception) -> bool:
     """Whether a send surely did not happen and may do better in a moment: throttled, or no connection."""
     if isinstance(error, ClientError):
         return error_code(error) in THROTTLED
-    return isinstance(error, NoConnectionError) and not isinstance(error, SSLError)
+    return isinstance(error, (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError))
 
 
 class ReplyQueue:
@@ -1221,6 +1233,11 @@ class Outcome:
     error: str = ""
 
 
+def draw_at_random(numbers: Sequence[int], count: int) -> Sequence[int]:
+    """So many of the numbers, in random order, by the system's cryptographic generator."""
+    return secrets.SystemRandom().sample(numbers, count)
+
+
 class Conversation:
     """Asking and answering: the only place where the questions, XSOAR and AWS meet."""
 
@@ -1230,7 +1247,7 @@ class Conversation:
         store: QuestionStore,
         sender: SmsSender,
         now: Callable[[], float] = time.time,
-        draw: Callable[[Sequence[int], int], Sequence[int]] = secrets.SystemRandom().sample,
+        draw: Callable[[Sequence[int], int], Sequence[int]] = draw_at_random,
     ) -> None:
         self._settings, self._store, self._sender = settings, store, sender
         self._now, self._draw = now, draw
@@ -1268,7 +1285,7 @@ class Conversation:
         known = state.find(ask.entitlement, phone)
         if ask.entitlement.key in state.taken():
             raise InputError(
-                "The entitlement of this question has been answered already. Ask again with a new one. Nothing was sent."
+                "The entitlement of this question has been answered. Ask again with a new one. Nothing was sent."
             )
         question = self._again(known, ask, now) if known and known.open_at(now) else self._first(state, ask, phone, now)
         check_length(question_sms(question.text, question.codes))
@@ -1297,7 +1314,7 @@ class Conversation:
     def answer(self, replies: Sequence[Reply]) -> list[Outcome]:
         """Take replies, oldest first; an outcome for each, in their order.
 
-        1. claim: one compare-and-swap writes what each reply chose. A crash now leaves claims: deliver_claims tells them.
+        1. claim: one compare-and-swap writes what each reply chose. A crash now: deliver_claims tells them.
         2. tell: XSOAR gets each option. A crash now: the claim is told again, the same option, which changes nothing.
         3. settle: one compare-and-swap marks what was told. A crash now costs the thank-you, nothing else.
 
@@ -1361,7 +1378,7 @@ class Conversation:
 
 
 def untold_claims(state: State, now: float, min_age: float) -> list[Verdict]:
-    """The claims of at least min_age seconds and at most a day that XSOAR has not taken, as verdicts of their replies."""
+    """The claims of at least min_age seconds and at most a day that XSOAR has not taken, as verdicts."""
     claims = [(question, question.claim) for question in state.all() if question.claim and not question.answered]
     return [
         Verdict(Reply(question.phone, claim.code, claim.reply_id), Match(question, claim.code))
@@ -1408,7 +1425,7 @@ def check_instance(settings: Settings) -> str:
 
 
 def send_notification(args: Mapping[str, str], settings: Settings) -> CommandResults:
-    """send-notification: a question when the message carries an entitlement in the SMSAskUser format, else a plain text."""
+    """send-notification: a question when the message is in the SMSAskUser format, else a plain text."""
     phone, message = phone_number(args.get("to") or "", "to"), args.get("message") or ""
     if not message.strip():
         raise InputError("message is empty, but it must be the text to send. Nothing was sent.")
@@ -1435,7 +1452,10 @@ def asked_results(asked: Asked) -> CommandResults:
             "ReplyCode": codes,
             "CodesToOptions": dict(question.codes),
         },
-        readable_output=f"The question was sent to {question.phone} with the reply codes {codes}. Its message ID is {asked.message_id}.",
+        readable_output=(
+            f"The question was sent to {question.phone} with the reply codes {codes}. "
+            f"Its message ID is {asked.message_id}."
+        ),
     )
 
 
@@ -1446,7 +1466,7 @@ def list_entitlements(args: Mapping[str, str], settings: Settings) -> CommandRes
     questions = [
         question
         for question in make_conversation(settings).state().all()
-        if phone in ("", question.phone) and (question.holds_codes_at(now) or question.answered and with_answered)
+        if phone in ("", question.phone) and (question.holds_codes_at(now) or (question.answered and with_answered))
     ]
     rows = [entitlement_row(question, now) for question in sorted(questions, key=lambda q: q.created, reverse=True)]
     about = f" of {phone}" if phone else ""
@@ -1516,7 +1536,7 @@ def injected_results(verdict: Verdict, error: str) -> CommandResults:
         "TaskID": entitlement.task or None,
         "Error": error or None,
     }
-    told = f'The reply chose "{outputs["ChosenOption"]}" in incident {entitlement.incident}.' if not error else error
+    told = error or f'The reply chose "{outputs["ChosenOption"]}" in incident {entitlement.incident}.'
     return CommandResults(outputs_prefix="AWS.SNS.SMS.TestReply", outputs=outputs, readable_output=told)
 
 
@@ -1652,7 +1672,7 @@ class Poller:
         outcomes = self._conversation.answer([reply for _, reply in replies]) if replies else []
         self._health.works("integration context")
         self._deliver(outcomes)
-        self._delete([message for (message, _), outcome in zip(replies, outcomes) if outcome.done])
+        self._delete([message for (message, _), outcome in zip(replies, outcomes, strict=False) if outcome.done])
         self._reject(malformed)
 
     def _delete(self, messages: Sequence[Received]) -> None:
@@ -1661,7 +1681,7 @@ class Poller:
             demisto.info(f"{failed} messages of the queue were not deleted; they will come again and change nothing.")
 
     def _reject(self, malformed: Sequence[tuple[Received, NotAReply]]) -> None:
-        """Leave what is no reply to the dead-letter queue; without one it is deleted, as it can never have an effect."""
+        """Leave what is no reply to the dead-letter queue; without one delete it: it can never have an effect."""
         if not malformed:
             return
         self._malformed += len(malformed)
@@ -1728,7 +1748,7 @@ def main() -> None:
             "aws-sns-sms-inject-reply": lambda: inject_reply(args, read_settings(params)),
         }
         if command not in commands:
-            raise NotImplementedError(f"{command} is not a command of {BRAND}.")
+            raise NotImplementedError(f"{command} is not a command of {BRAND}.")  # noqa: TRY301
         return_results(commands[command]())
     except (SmsError, NotImplementedError) as error:
         return_error(str(error))
