@@ -9,6 +9,9 @@ leaves the queue only when its effect is durable; shared state changes by compar
 boto is called in the AWS section only, and only the main thread talks to the server.
 """
 
+import demistomock as demisto
+from CommonServerPython import *
+
 import json
 import random
 import re
@@ -27,7 +30,6 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
-import demistomock as demisto
 from botocore.config import Config
 from botocore.credentials import (
     AssumeRoleCredentialFetcher,
@@ -47,7 +49,6 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
-from CommonServerPython import *
 
 # ---------------------------------------------------------------- constants
 
