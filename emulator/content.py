@@ -1,6 +1,7 @@
 """Which CommonServerPython containers and unit tests run: our own small one or, with `XSOAR_CONTENT`, a real one."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ PLACES = {
     "CommonServerUserPython.py": "Packs/Base/Scripts/CommonServerUserPython",
     "demistomock.py": "Tests/demistomock",
 }
+API_MODULES = "Packs/ApiModules/Scripts"
+API_MODULE_IMPORT = re.compile(r"^from (\w+ApiModule) import \*.*$", re.MULTILINE)
 
 
 class ContentError(Exception):
@@ -25,10 +28,21 @@ class Runtime:
     common: Path
     user: Path
     mock: Path
+    api_modules: Mapping[str, Path]
 
     def import_folders(self) -> list[str]:
         """Folders for `sys.path`, the first to win: a real file goes before our own of the same name."""
-        return list(dict.fromkeys(str(path.parent) for path in (self.common, self.user, self.mock)))
+        files = (self.common, self.user, self.mock, *self.api_modules.values())
+        return list(dict.fromkeys(str(path.parent) for path in files))
+
+    def common_source(self) -> str:
+        """CommonServerPython as a server has it: with the API modules that it imports in a checkout written into it."""
+
+        def written_in(line: re.Match[str]) -> str:
+            module = self.api_modules.get(line[1])
+            return module.read_text("utf-8") if module else "pass"
+
+        return API_MODULE_IMPORT.sub(written_in, self.common.read_text("utf-8"))
 
 
 def runtime(environment: Mapping[str, str] = os.environ) -> Runtime:
@@ -38,15 +52,27 @@ def runtime(environment: Mapping[str, str] = os.environ) -> Runtime:
     """
     folder = environment.get(VARIABLE, "")
     if not folder:
-        return Runtime(*(OWN / name for name in PLACES))
-    common, user, mock = (_find(Path(folder), name) for name in PLACES)
-    if common is None:
+        common, user, mock = (OWN / name for name in PLACES)
+        return Runtime(common, user, mock, {})
+    real, real_user, real_mock = (_find(Path(folder), name) for name in PLACES)
+    if real is None:
         raise ContentError(
             f"{VARIABLE} is {folder}, which holds neither CommonServerPython.py nor "
             f"{PLACES['CommonServerPython.py']}/CommonServerPython.py. Name a folder with that file, or a checkout "
             "of the content repository."
         )
-    return Runtime(common, user or OWN / "CommonServerUserPython.py", mock or OWN / "demistomock.py")
+    return Runtime(
+        real,
+        real_user or OWN / "CommonServerUserPython.py",
+        real_mock or OWN / "demistomock.py",
+        _api_modules(real, Path(folder)),
+    )
+
+
+def _api_modules(common: Path, folder: Path) -> dict[str, Path]:
+    names = API_MODULE_IMPORT.findall(common.read_text("utf-8"))
+    places = {name: (folder / API_MODULES / name / f"{name}.py").resolve() for name in names}
+    return {name: place for name, place in places.items() if place.is_file()}
 
 
 def _find(folder: Path, name: str) -> Path | None:

@@ -268,6 +268,11 @@ class Server:
         self._pollers.append(poller)
         return poller
 
+    def containers(self) -> list[Container]:
+        """The containers that run now."""
+        with self._lock:
+            return list(self._containers)
+
     def polling(self) -> bool:
         """Whether a long-running container runs."""
         return any(poller.running for poller in self._pollers)
@@ -317,7 +322,8 @@ class Server:
         return {"args": args, "context": context, "integration": False}
 
     def _job(self, command: str, instance: str, source: str, filename: str, context: dict[str, Any]) -> Job:
-        files = [(path.read_text("utf-8"), str(path)) for path in (self._runtime.common, self._runtime.user)]
+        common, user = self._runtime.common, self._runtime.user
+        files = [(self._runtime.common_source(), str(common)), (user.read_text("utf-8"), str(user))]
         sources = tuple(compiled(text, name) for text, name in [*files, (source, filename)])
         return Job(command, instance, context, sources, self._environment, self._folder, self.module_name)
 

@@ -24,8 +24,8 @@ class World:
     `module_name` the `__name__` that code runs under. `cloud` is one with other settings, not yet started.
 
     Left without an exception it raises AssertionError when a phone got a text that no `expects` read, a message was
-    left on the queue, or an error stood in a log. `allow_unread_texts`, `allow_messages_on_queue` and `expect_log_error`
-    excuse these.
+    left on the queue, or an error stood in a log; `allow_unread_texts`, `allow_messages_on_queue` and
+    `expect_log_error` excuse these.
     """
 
     def __init__(

@@ -31,12 +31,10 @@ __all__ = [
     "handle_proxy",
     "isError",
     "is_error",
-    "pascalToSpace",
     "return_error",
     "return_results",
     "set_integration_context",
     "stringEscapeMD",
-    "string_to_table_header",
     "support_multithreading",
     "tableToMarkdown",
 ]
@@ -288,15 +286,6 @@ def stringEscapeMD(st: str, minimal_escaping: bool = False, escape_multiline: bo
     return _re.sub(special, r"\\\1", st)
 
 
-def pascalToSpace(s: str) -> str:
-    """`PhoneNumber` becomes `Phone Number`."""
-    return _re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", s) if isinstance(s, str) else s
-
-
-def string_to_table_header(string: str) -> str:
-    return " ".join(word.capitalize() for word in string.replace("_", " ").split())
-
-
 def handle_proxy(
     proxy_param_name: str = "proxy",
     checkbox_default_value: bool = False,
@@ -344,14 +333,15 @@ def set_integration_context(context: dict[str, str], sync: bool = True, version:
 
 def support_multithreading() -> None:
     """Put a lock around the calls to the server, so that several threads may make them."""
-    call = demisto._Demisto__do
-    lock = demisto.lock = _Lock()
+    server: _Any = demisto
+    call = server._Demisto__do
+    lock = server.lock = _Lock()
 
     def locked(cmd: _Any) -> _Any:
         with lock:
             return call(cmd)
 
-    demisto._Demisto__do = locked
+    server._Demisto__do = locked
 
 
 def __line__() -> int:
