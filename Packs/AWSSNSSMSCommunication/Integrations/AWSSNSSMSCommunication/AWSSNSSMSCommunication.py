@@ -192,7 +192,7 @@ PARAMETERS = {
     "successMessage": Parameter("Success Message Template", SUCCESS_TEXT),
     "failureMessage": Parameter("Failure Message Template", FAILURE_TEXT),
     "proxy": Parameter("Use system proxy settings", "false"),
-    "insecure": Parameter("Trust any certificate", "false"),
+    "insecure": Parameter("Trust any certificate (not secure)", "false"),
 }
 
 
