@@ -47,7 +47,7 @@ pack: $(ZIP) ## dist/AWSSNSSMSCommunication.zip, for the server's upload
 
 $(ZIP): $(SDK) $(shell find $(PACK) -type f -not -name '*.pyc' -not -name '*_test.py')
 	@rm -rf dist && mkdir dist
-	@.venv-sdk/bin/python tools/demisto_sdk.py prepare-content -i $(PACK) -o dist
+	@.venv-sdk/bin/python tools/sdk.py prepare-content -i $(PACK) -o dist
 
 constraints: ## today's version of everything, into constraints*.txt
 	@$(PYTHON) -m venv --clear .venv-uv && .venv-uv/bin/python -m pip install -qq uv

@@ -3,8 +3,8 @@
     python tools/check.py            everything, as `make test` does
     python tools/check.py lint unit  some of it
 
-A step that fails shows its whole output and how to run it alone; the steps after it run all the same. The last line counts
-tests and other checks together, as `N passed, N failed`; the exit code is 1 when any failed.
+A step that fails shows its whole output and how to run it alone; the steps after it run all the same. The last line
+counts tests and other checks together, as `N passed, N failed`; the exit code is 1 when any failed.
 """
 
 import os
@@ -54,11 +54,11 @@ def pytest(group: str, title: str, python: str, *arguments: str) -> Step:
 
 def steps() -> tuple[Step, ...]:
     """All steps in the order in which they run: what takes seconds first."""
-    sdk = (SDK, "tools/demisto_sdk.py")
+    sdk = (SDK, "tools/sdk.py")
     linted = [str(folder) for kind in ("Integrations", "Scripts") for folder in sorted((PACK / kind).glob("*/"))]
     return (
-        Step("lint", "Lint: ruff check", (PYTHON, "-m", "ruff", "check", "--quiet")),
-        Step("lint", "Format: ruff format", (PYTHON, "-m", "ruff", "format", "--check", "--quiet")),
+        Step("lint", "Lint: ruff check", (PYTHON, "-m", "ruff", "check", "--output-format", "concise")),
+        Step("lint", "Format: ruff format", (PYTHON, "-m", "ruff", "format", "--check", "--output-format", "concise")),
         Step("lint", "Types: mypy", (PYTHON, "-m", "mypy")),
         Step("validate", "Pack: demisto-sdk validate", (*sdk, "validate", "-i", str(PACK))),
         Step("validate", "Pack: demisto-sdk xsoar-lint", (*sdk, "xsoar-lint", *linted)),

@@ -1,6 +1,6 @@
 """Writes constraints.txt, constraints-oldest.txt and constraints-sdk.txt: today's version of every package.
 
-One version of each package for Python 3.10 to 3.13 on Linux and macOS, resolved by uv from the groups of pyproject.toml.
+One version of each package, for Python 3.10 to 3.13 on Linux and macOS, resolved by uv from pyproject.toml.
 """
 
 import subprocess
@@ -8,18 +8,19 @@ import sys
 from pathlib import Path
 
 MAKE = "# Written by `make constraints`: names and versions only.\n"
+OLDEST = """\
+# The oldest boto3 that the pack supports and what tests it. A file of its own: it differs from constraints.txt in
+# boto3, botocore and what they need.
+"""
+SDK = """\
+# demisto-sdk and what it needs. A file of its own: it wants pydantic 1, mypy 0.982, typer 0.16 and networkx 2, where
+# moto, the type check and the tests want newer ones.
+"""
+# File: dependency group, and why the file is there.
 FILES = {
-    "constraints.txt": ("dev", "# What `make demo`, the tests and the linters install.\n"),
-    "constraints-oldest.txt": (
-        "oldest",
-        "# The oldest boto3 that the pack supports and what tests it. A file of its own: it differs from\n"
-        "# constraints.txt in boto3, botocore and what they need.\n",
-    ),
-    "constraints-sdk.txt": (
-        "sdk",
-        "# demisto-sdk and what it needs. A file of its own: it wants pydantic 1, mypy 0.982, typer 0.16 and networkx 2,\n"
-        "# where moto, the type check and the tests want today's.\n",
-    ),
+    "constraints.txt": ("dev", "# What the demo, the tests and the linters install.\n"),
+    "constraints-oldest.txt": ("oldest", OLDEST),
+    "constraints-sdk.txt": ("sdk", SDK),
 }
 
 
@@ -29,10 +30,10 @@ def versions(group: str) -> list[str]:
     A constraint on a package that is not installed has no effect, so markers are not needed as long as every package
     has one version.
     """
-    command = ["uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.10", "--group", group]
+    uv = str(Path(sys.executable).with_name("uv"))
     bare = ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
-    uv = [str(Path(sys.executable).with_name(command[0])), *command[1:], *bare]
-    done = subprocess.run(uv, check=True, stdout=subprocess.PIPE, text=True)
+    command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.10", "--group", group, *bare]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     pins = [line.partition(" ;")[0] for line in done.stdout.splitlines() if line.strip()]
     names = [pin.partition("==")[0] for pin in pins]
     if twice := sorted({name for name in names if names.count(name) > 1}):

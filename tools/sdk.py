@@ -1,6 +1,6 @@
 """Runs one command of demisto-sdk without the network and prints only what it found.
 
-    python tools/demisto_sdk.py validate -i Packs/AWSSNSSMSCommunication
+    python tools/sdk.py validate -i Packs/AWSSNSSMSCommunication
 
 The exit code is the SDK's own, or 1 when it exits 0 without having done the work or with findings it calls warnings:
 it leaves out, silently, what it cannot read. A run that fails shows everything but the lines of NOISE.
@@ -67,7 +67,7 @@ NOWHERE = "http://127.0.0.1:9"
 def environment(scratch: Path) -> dict[str, str]:
     """What the SDK runs with: offline, quiet about it, its log and its caches in `scratch`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DEMISTO_")}
-    proxies = {name: NOWHERE for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")}
+    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), NOWHERE)
     return {
         **inherited,
         **proxies,
@@ -82,10 +82,10 @@ def environment(scratch: Path) -> dict[str, str]:
 
 def run(command: list[str]) -> tuple[int, list[str]]:
     """The exit code and the lines of one run, in their order, without colours."""
-    sdk = Path(sys.executable).with_name("demisto-sdk")
+    sdk = Path(__file__).with_name("offline_sdk.py")
     with tempfile.TemporaryDirectory() as scratch:
         done = subprocess.run(
-            [str(sdk), *command],
+            [sys.executable, str(sdk), *command],
             env=environment(Path(scratch)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
