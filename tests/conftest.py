@@ -1,0 +1,102 @@
+"""Worlds for the end-to-end tests. moto's state is global, so there is one at a time in a process."""
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from emulator.world import World
+from tests.stage import SharedWorld
+
+FAILED = pytest.StashKey[bool]()
+PRINTED = "printed"
+
+
+class Stages:
+    """The worlds that the tests of a module share: the last one is kept until another is needed."""
+
+    def __init__(self) -> None:
+        self._name = ""
+        self._open = ExitStack()
+        self._world: SharedWorld | None = None
+
+    def shared(self, name: str, params: Mapping[str, Any]) -> SharedWorld:
+        """The world of that name, the same as last time when none was needed between."""
+        if self._world is None or self._name != name:
+            self.clear()
+            self._world = self._open.enter_context(SharedWorld(params))
+            self._name = name
+        return self._world
+
+    def clear(self) -> None:
+        """End the shared world: whoever used it has checked it."""
+        self._world = None
+        leave_silently(self._open)
+
+
+def leave_silently(worlds: ExitStack) -> None:
+    """End worlds without their complaints."""
+    error = RuntimeError("No complaint is wanted.")
+    worlds.__exit__(type(error), error, None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if call.when == "call":
+        item.stash[FAILED] = report.failed or hasattr(report, "wasxfail")
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests measured, also when they ran in other processes."""
+    for report in terminalreporter.getreports(""):
+        for name, text in getattr(report, "user_properties", []):
+            if name == PRINTED and report.when == "call":
+                terminalreporter.write_line(str(text))
+
+
+def failed(request: pytest.FixtureRequest) -> bool:
+    return bool(request.node.stash.get(FAILED, True))
+
+
+@pytest.fixture(scope="module")
+def stages() -> Iterator[Stages]:
+    stages = Stages()
+    yield stages
+    stages.clear()
+
+
+def shared(name: str, params: Mapping[str, Any]) -> Callable[..., Iterator[SharedWorld]]:
+    """A fixture for a world that tests share; after a test that failed the next one gets a new one."""
+
+    def fixture(stages: Stages, request: pytest.FixtureRequest) -> Iterator[SharedWorld]:
+        world = stages.shared(name, params)
+        yield world
+        if failed(request):
+            stages.clear()
+        else:
+            world.check()
+
+    return fixture
+
+
+random_world = pytest.fixture(shared("random", {}), name="random_world")
+sequential_world = pytest.fixture(shared("sequential", {"replyCodeMode": "sequential"}), name="sequential_world")
+
+
+@pytest.fixture
+def new_world(stages: Stages, request: pytest.FixtureRequest) -> Iterator[Callable[..., World]]:
+    """Makes a world for this test alone; what it takes is World's. It complains at the end of a test that passed."""
+    with ExitStack() as worlds:
+
+        def enter(params: Mapping[str, Any] | None = None, **settings: Any) -> World:
+            stages.clear()
+            return worlds.enter_context(World(params, **settings))
+
+        yield enter
+        if failed(request):
+            leave_silently(worlds)
