@@ -87,6 +87,11 @@ class Script:
     def name(self) -> str:
         return self.command.name
 
+    def own(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Those of the arguments given that the script has."""
+        known = {argument.name for argument in self.command.arguments}
+        return {name: value for name, value in given.items() if name in known}
+
 
 @dataclass(frozen=True)
 class Integration:

@@ -242,7 +242,8 @@ class Server:
     def execute(self, name: str, args: Mapping[str, Any], incident: Incident | None = None) -> list[Entry]:
         """What `demisto.executeCommand` does: a built-in, a script, or a command on each enabled instance with it.
 
-        `using` (instance) and `using-brand` (integration id) narrow the instances. The entries go to the caller only.
+        `using` (instance) and `using-brand` (integration id) narrow the instances; a script that has an argument of
+        that name gets it. The entries go to the caller only.
         Raises ValueError when nothing has that command.
         """
         incident = incident or self.playground
@@ -251,7 +252,7 @@ class Server:
             return [_add_entitlement(incident, texts)]
         targets = {key: texts.pop(key) for key in TARGETS if texts.get(key)}
         if name in self.scripts:
-            return self._run_script(self.scripts[name], texts, incident)
+            return self._run_script(self.scripts[name], texts | self.scripts[name].own(targets), incident)
         instances = [item for item in self.instances.values() if _is_target(item, name, targets)]
         if not instances:
             raise ValueError(f"Unsupported Command : {name}")
@@ -375,10 +376,7 @@ class Server:
         for message in container.messages():
             if "end" in message:
                 return self._ended(run, container, message)
-            reply = self._answer(run, container, message)
-            if container.killed:
-                break
-            container.reply(reply)
+            container.reply(self._answer(run, container, message))
         return self._died(run, container)
 
     def _ended(self, run: Run, container: Container, message: dict[str, Any]) -> str | None:

@@ -30,7 +30,7 @@ script:
   - name: strict
     arguments: [{name: text, required: true}]
 """
-SCRIPT = "commonfields: {id: Ask, version: -1}\nname: Ask\nscript: ''\nargs: [{name: text}]\n"
+SCRIPT = "commonfields: {id: Ask, version: -1}\nname: Ask\nscript: ''\nargs: [{name: text}, {name: using}]\n"
 
 
 @pytest.fixture
@@ -85,15 +85,16 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("name", ["__builtin__", "builtins", "__main__"])
 def test_code_runs_under_the_module_name_of_the_server(name: str, tmp_path: Path) -> None:
-    # Given a server that uses a name / When a script runs / Then it has that name and sees no sibling file
+    # Given a server that uses a name / When a script runs / Then it has that name
     with Server(module_name=name) as server:
-        source = """
-        try:
-            import Ask
-        except ImportError:
-            return_results(__name__)
-        """
-        assert run_script(server, tmp_path, source) == [name]
+        assert run_script(server, tmp_path, "return_results(__name__)") == [name]
+
+
+@pytest.mark.parametrize("sibling", ["Ask", "container", "emulator"])
+def test_code_imports_neither_its_siblings_nor_ours(sibling: str, server: Server, tmp_path: Path) -> None:
+    # Given a script that imports a file beside it, or one of this repository / When it runs / Then there is none
+    expected = f"Ask failed: ModuleNotFoundError: No module named '{sibling}'"
+    assert run_script(server, tmp_path, f"import {sibling}") == [expected]
 
 
 def test_a_container_has_the_given_environment_and_nothing_of_the_developer(
@@ -237,6 +238,12 @@ def test_a_command_runs_on_every_enabled_instance_that_has_it(add: Add, server: 
     assert contents(server, "!send using-brand=Brand using=first") == ["blue"]
 
 
+def test_a_script_gets_using_as_its_own_argument_and_using_brand_not(server: Server, tmp_path: Path) -> None:
+    # When a script that has the argument using is told both / Then it gets the one
+    source = "return_results(str(demisto.args()))"
+    assert run_script(server, tmp_path, source, "!Ask using=second using-brand=Brand") == ["{'using': 'second'}"]
+
+
 @pytest.mark.parametrize("line", ["!nothing", "!send using=third", "!send using-brand=Slack", "!send using=nowhere"])
 def test_a_command_that_no_enabled_instance_has_is_unsupported(line: str, add: Add, server: Server) -> None:
     # Given a disabled instance / When no enabled one has the command / Then it is unsupported
@@ -283,6 +290,15 @@ def test_an_integration_cannot_run_commands(add: Add, server: Server) -> None:
     add("demisto.executeCommand('send', {})")
     (text,) = contents(server, "!send")
     assert text == "send failed: ValueError: executeCommand is for scripts: an integration cannot call it."
+
+
+@pytest.mark.parametrize(
+    "call", ["getIntegrationContext()", "updateModuleHealth('')", "handleEntitlementForUser('1', '', '', '')"]
+)
+def test_a_script_cannot_do_what_needs_an_instance(call: str, server: Server, tmp_path: Path) -> None:
+    # Given a script / When it calls what integrations call / Then the call is refused
+    (text,) = run_script(server, tmp_path, f"demisto.{call}")
+    assert text == "Ask failed: ValueError: This call is for integrations: a script has no instance."
 
 
 def test_outputs_reach_the_incident_where_they_were_asked_for(add: Add, server: Server) -> None:
