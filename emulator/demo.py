@@ -41,7 +41,7 @@ CALL = Ask("Wake the on-call lead?", "Wake the on-call lead for web-07?", ("Call
 
 
 def play(console: Console) -> None:
-    """Play the whole story. Raises DemoError, or AssertionError from a phone, when something else happened than should."""
+    """Play the whole story. Raises DemoError or AssertionError when something else happened than should."""
     story = Story(console)
     story.title(
         "A playbook asks by SMS, and goes on with the answer.",

@@ -26,7 +26,10 @@ WAR_ROOM, PLAYBOOK, PHONE, REPLY, TROUBLE = "cyan", "magenta", "green", "bright_
 
 
 def terminal() -> Console:
-    """The console of this process: colour on a terminal, plain text at 80 columns elsewhere; never fails on a character."""
+    """The console of this process: in colour on a terminal, plain at 80 columns elsewhere.
+
+    A character that the encoding lacks is shown as a question mark.
+    """
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure:
@@ -87,7 +90,9 @@ class Story:
 
     def receives(self, phone: str, text: str) -> None:
         """Show a text as the phone gets it."""
-        self._show(Padding(self._bubble(text, f"PHONE {phone} receives", PHONE), (0, 0, 0, RECEIVED_INDENT), expand=False))
+        self._show(
+            Padding(self._bubble(text, f"PHONE {phone} receives", PHONE), (0, 0, 0, RECEIVED_INDENT), expand=False)
+        )
 
     def replies(self, phone: str, text: str) -> None:
         """Show a text that a person sends back."""

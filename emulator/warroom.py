@@ -5,7 +5,6 @@ import re
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from rich.console import Console
 
 from emulator.commandline import CommandLine, CommandLineError, parse
 from emulator.incidents import ERROR, Entry, Incident, Task, error_entry
+from emulator.news import News
 from emulator.packs import ArgumentError, Command
-from emulator.story import Story
+from emulator.story import Story, printable
 from emulator.world import World
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ def _converse_live(room: "WarRoom") -> None:
                 # The terminal gave a key, not a signal: as in __main__, a second one shall not disturb the end.
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 raise
+            print()
             if not all(room.take(line) for line in NEW_LINE_OF_INPUT.split(typed)):
                 return
 
@@ -118,7 +119,7 @@ def _converse_live(room: "WarRoom") -> None:
 def _converse_in_turn(room: "WarRoom", console: Console) -> None:
     sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
     for line in sys.stdin:
-        console.print(f"{PROMPT}{line.rstrip()}\n", markup=False, soft_wrap=True)
+        console.print(f"{PROMPT}{printable(line.rstrip())}\n", markup=False, soft_wrap=True)
         more = room.take(line)
         room.settle()
         if not more:
@@ -149,7 +150,12 @@ class WarRoom:
         return True
 
     def _act(self, line: str) -> None:
-        words: dict[str, Callable[[], None]] = {"": lambda: None, "help": self.help, "?": self.help, "tasks": self.tasks}
+        words: dict[str, Callable[[], None]] = {
+            "": lambda: None,
+            "help": self.help,
+            "?": self.help,
+            "tasks": self.tasks,
+        }
         reply = REPLY.fullmatch(line)
         if line in words:
             words[line]()
@@ -161,7 +167,7 @@ class WarRoom:
             raise Mistake(self._not_understood(line))
 
     def _not_understood(self, line: str) -> str:
-        first = line.split()[0]
+        first = line.split(maxsplit=1)[0]
         if line.isdigit():
             return f"To answer as a phone, write its number first: {self._last_phone()}> {line}"
         command = _closest(first, self._commands)
@@ -288,77 +294,9 @@ class WarRoom:
         if " " not in before:
             phones = dict.fromkeys([PHONE, *(text.phone for text in self._world.cloud.texts)])
             return [*(f"!{name} " for name in [*self._commands, TEST]), *(f"{phone}> " for phone in phones), *WORDS]
-        command = self._commands.get(before.split()[0].removeprefix("!"))
+        command = self._commands.get(before.split(maxsplit=1)[0].removeprefix("!"))
         named = {f"{argument.name}=" for argument in command.arguments} if command else set()
         return sorted(name for name in named if name not in before)
-
-
-class News:
-    """What the emulator did since it was last told: texts, tasks that resumed, the health of the instance."""
-
-    def __init__(self, world: World, story: Story) -> None:
-        self._world, self._story = world, story
-        self._telling = threading.Lock()
-        self._texts = self._health = 0
-        self._well = True
-        self._resumed: list[Task] = []
-        self._replied: float | None = None
-        world.server.on_task_completed.append(lambda _incident, task: self._resumed.append(task))
-
-    def replied(self) -> None:
-        """A phone replies now: tasks that resume from here on are measured against it."""
-        self._replied = time.monotonic()
-
-    def replied_without_clock(self) -> None:
-        """A reply comes from a command: the time its container takes to start says nothing."""
-        self._replied = None
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Tell nothing while the block runs, so that a reply is shown before what comes of it."""
-        with self._telling:
-            yield
-
-    def has_text_for(self, phone: str) -> bool:
-        """Whether a text for `phone` was not told yet."""
-        return any(text.phone == phone for text in self._world.cloud.texts[self._texts :])
-
-    def tell_until(self, ended: threading.Event) -> None:
-        """Tell everything as it comes, until `ended` is set."""
-        while not ended.is_set():
-            self._world.cloud.wait_until(lambda: ended.is_set() or self._untold(), within=1)
-            self.tell()
-
-    def tell(self) -> None:
-        """Tell what is new: tasks, then texts, then the health."""
-        with self._telling:
-            self._tell_tasks()
-            self._tell_texts()
-            self._tell_health()
-
-    def _untold(self) -> bool:
-        health = len(self._world.instance.health_history)
-        return bool(self._resumed or len(self._world.cloud.texts) > self._texts or health > self._health)
-
-    def _tell_tasks(self) -> None:
-        while self._resumed:
-            task = self._resumed.pop(0)
-            since = None if self._replied is None else (task.completed_at or 0) - self._replied
-            self._story.resumes(task, None if since is None else since * 1000)
-
-    def _tell_texts(self) -> None:
-        texts = self._world.cloud.texts[self._texts :]
-        self._texts += len(texts)
-        for text in texts:
-            self._story.receives(text.phone, text.text)
-
-    def _tell_health(self) -> None:
-        told = self._world.instance.health_history[self._health :]
-        self._health += len(told)
-        for text in told:
-            if text or not self._well:
-                self._story.note(f"Health of the instance: {text or 'well again'}")
-            self._well = not text
 
 
 def _all_commands(world: World) -> list[Command]:
@@ -395,7 +333,7 @@ def _completer(room: WarRoom) -> Any:
     from prompt_toolkit.completion import Completer, Completion
 
     class RoomCompleter(Completer):
-        def get_completions(self, document: "Document", complete_event: "CompleteEvent") -> Iterator[Completion]:
+        def get_completions(self, document: "Document", _event: "CompleteEvent") -> Iterator[Completion]:
             before = document.text_before_cursor
             word = before.rpartition(" ")[2]
             for offer in room.completions(before):
