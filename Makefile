@@ -13,7 +13,7 @@ SDK := .venv-sdk/.sdk
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo warroom test lint unit e2e oldest validate pack constraints tools clean
+.PHONY: help demo warroom test lint unit e2e oldest validate pack docs constraints tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -39,7 +39,7 @@ e2e: $(DEV) $(ZIP) ## the end-to-end tests over the emulator
 oldest: $(DEV) $(OLDEST) ## the pack's unit tests on the oldest boto3 it supports
 	@.venv/bin/python tools/check.py oldest
 
-validate: $(DEV) $(SDK) ## demisto-sdk validate and xsoar-lint
+validate: $(DEV) $(SDK) ## demisto-sdk validate and xsoar-lint, and whether the READMEs are current
 	@.venv/bin/python tools/check.py validate
 
 pack: $(ZIP) ## dist/AWSSNSSMSCommunication.zip, for the server's upload
@@ -48,6 +48,9 @@ pack: $(ZIP) ## dist/AWSSNSSMSCommunication.zip, for the server's upload
 $(ZIP): $(SDK) $(shell find $(PACK) -type f -not -name '*.pyc' -not -name '*_test.py')
 	@rm -rf dist && mkdir dist
 	@.venv-sdk/bin/python tools/sdk.py prepare-content -i $(PACK) -o dist
+
+docs: $(DEV) $(SDK) ## rewrite the READMEs of the integration and the script from their YAML and examples that are run
+	@.venv/bin/python -m tools.docs write
 
 constraints: ## today's version of everything, into constraints*.txt
 	@$(PYTHON) -m venv --clear .venv-uv && .venv-uv/bin/python -m pip install -qq uv
