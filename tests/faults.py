@@ -1,0 +1,320 @@
+"""Faults for the tests, and the rules of the pack that have to hold whatever fails.
+
+The effects of asking and of answering stand here in their order; `gaps` makes a test's table of them. A `Killer` ends a
+container's process in one gap, `failing` and `interrupting` disturb its calls on the server.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytest
+
+from emulator.aws_protocol import Request
+from emulator.cloud import Cloud
+from emulator.container import Container
+from emulator.incidents import ERROR, Entry, Incident, Task
+from emulator.server import Call
+from emulator.world import World
+
+PHONE = "+14255550182"
+POLLER = "long-running-execution"
+SEND = "send-notification"
+SCRIPT = "SMSAskUser"
+READ = "getIntegrationContextVersioned"
+WRITE = "setIntegrationContextVersioned"
+TELL = "handleEntitlementForUser"
+SERVER_CALLS = frozenset({READ, WRITE, TELL, "executeCommand", "results"})
+
+Moment = Literal["before", "after"]
+
+
+# The effects and the gaps between them
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A call that changes something outside its container; `name` in words, `nth` counts from 1 within a container."""
+
+    name: str
+    call: str
+    nth: int = 1
+
+
+@dataclass(frozen=True)
+class Gap:
+    """An instant: the effect will never happen, or it has happened and its container never learns of it."""
+
+    effect: Effect
+    moment: Moment
+
+    def __str__(self) -> str:
+        return f"{self.moment} {self.effect.name}"
+
+
+RECEIVE = Effect("taking the replies", "ReceiveMessage")
+CLAIM = Effect("the claim", WRITE)
+TELL_FIRST = Effect("telling the first answer", TELL)
+TELL_SECOND = Effect("telling the second answer", TELL, 2)
+SETTLE = Effect("settling", WRITE, 2)
+THANK = Effect("the first thank-you", "Publish")
+THANK_SECOND = Effect("the second thank-you", "Publish", 2)
+DELETE = Effect("deleting the replies", "DeleteMessageBatch")
+# Two replies in one batch. The thank-yous go out in threads, beside each other and beside the deletion.
+ANSWERING = (RECEIVE, CLAIM, TELL_FIRST, TELL_SECOND, SETTLE, THANK, THANK_SECOND, DELETE)
+
+REGISTER = Effect("registering", WRITE)
+PUBLISH = Effect("sending", "Publish")
+WITHDRAW = Effect("taking out what was refused", WRITE, 2)
+ASKING = (REGISTER, PUBLISH)
+
+
+def gaps(effects: Sequence[Effect]) -> list[Any]:
+    """Every gap as a pytest parameter with its id in words: before the first effect and after each.
+
+    `before` the others is the same gap as `after` the one in front, for a killed process knows no answer under way.
+    """
+    every = [Gap(effects[0], "before"), *(Gap(effect, "after") for effect in effects)]
+    return [pytest.param(gap, id=str(gap)) for gap in every]
+
+
+# The faults
+
+
+class Killer:
+    """SIGKILL to one container, once: the first one of `command` that does something from now on, in `gap`.
+
+    AWS requests are taken to be that container's, so no other one may be busy meanwhile. A request killed `before` its
+    effect never reaches AWS.
+    """
+
+    def __init__(self, world: World, command: str, gap: Gap) -> None:
+        self.victim: Container | None = None
+        self._world, self._command, self._gap = world, command, gap
+        self._seen = 0
+        self._struck = threading.Event()
+        self._lock = threading.Lock()
+        world.server.hooks.append(self._on_call)
+        world.cloud.hooks.append(self._on_request)
+
+    def wait(self, within: float = 10) -> None:
+        """Wait until it has struck and the process is gone. AssertionError when the gap was never reached."""
+        assert self._struck.wait(within), f"{self._command} was never {self._gap}."
+        assert self.victim is not None
+        self.victim.wait(within)
+
+    def _on_call(self, call: Call) -> None:
+        if call.container.command != self._command:
+            return
+        self.victim = self.victim or call.container
+        if call.container is self.victim and self._is_the_instant(call.name, call.phase):
+            self.victim.kill()
+
+    def _on_request(self, request: Request, phase: Moment) -> None:
+        if self.victim is None or not self._is_the_instant(request.operation, phase):
+            return
+        if phase == "before":
+            self._world.cloud.fail(request.operation, "InternalError", status=500)
+        self.victim.kill()
+
+    def _is_the_instant(self, name: str, phase: Moment) -> bool:
+        if (name, phase) != (self._gap.effect.call, self._gap.moment):
+            return False
+        with self._lock:
+            self._seen += 1
+            struck = self._seen == self._gap.effect.nth
+        if struck:
+            self._struck.set()
+        return struck
+
+
+@contextmanager
+def hooked(world: World, hook: Callable[[Call], None]) -> Iterator[None]:
+    """Call `hook` at every call of a container while the block runs."""
+    world.server.hooks.append(hook)
+    try:
+        yield
+    finally:
+        world.server.hooks.remove(hook)
+
+
+class Refusal:
+    """Makes a call of the containers of `command` (None: all) raise `error`, `times` times (None: always).
+
+    It does so at `moment`, before or after the effect. A context manager; `count` is how often it has raised, `only`
+    picks the calls by their arguments.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        call: str,
+        error: Exception,
+        *,
+        command: str | None = None,
+        times: int | None = None,
+        moment: Moment = "before",
+        only: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+    ) -> None:
+        self.count = 0
+        self._world, self._call, self._error = world, call, error
+        self._command, self._times, self._moment, self._only = command, times, moment, only
+
+    def __enter__(self) -> "Refusal":
+        self._world.server.hooks.append(self._refuse)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._world.server.hooks.remove(self._refuse)
+
+    def _refuse(self, call: Call) -> None:
+        if (call.name, call.phase) != (self._call, self._moment) or not self._only(call.args):
+            return
+        if self._command in (None, call.container.command) and (self._times is None or self.count < self._times):
+            self.count += 1
+            raise self._error
+
+
+class Interruption:
+    """Runs `action` right before the `effect` of a container of `command`, for its first `times` calls of that kind."""
+
+    def __init__(
+        self, world: World, command: str, effect: Effect, action: Callable[[], object], times: int = 1
+    ) -> None:
+        self.count = 0
+        self._command, self._effect, self._action, self._times = command, effect, action, times
+        self._container: Container | None = None
+        self._seen = 0
+        world.server.hooks.append(self._interrupt)
+
+    def _interrupt(self, call: Call) -> None:
+        if (call.container.command, call.name, call.phase) != (self._command, self._effect.call, "before"):
+            return
+        # The action may run a container of the same command.
+        self._container = self._container or call.container
+        if call.container is not self._container:
+            return
+        self._seen += 1
+        if self._seen >= self._effect.nth and self.count < self._times:
+            self.count += 1
+            self._action()
+
+
+# The stage and its people
+
+
+def stage(*, visibility: int = 1, cloud: Cloud | None = None, **params: Any) -> World:
+    """A world whose queue gives a reply back after `visibility` seconds and whose poller waits a second for one."""
+    return World({"pollInterval": "1", **params}, cloud=cloud or Cloud(visibility_timeout=visibility))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question that a phone got: its task, its entitlement and its codes by option."""
+
+    incident: Incident
+    task: Task
+    phone: str
+    entitlement: str
+    codes: Mapping[str, str]
+
+    @property
+    def guid(self) -> str:
+        return self.entitlement.partition("@")[0]
+
+    def thanks(self, option: str) -> str:
+        return f"{self.codes[option]} - Thank you for your response!"
+
+
+def new_entitlement(world: World, incident: Incident, task: Task) -> str:
+    """GUID@incident|task, registered on the server."""
+    guid = world.server.execute("addEntitlement", {}, incident)[0]["Contents"]
+    return f"{guid}@{incident.id}|{task.number}"
+
+
+def send(world: World, entitlement: str, phone: str = PHONE, text: str = "Deploy?") -> Entry:
+    """What send-notification returns for a question with the options Yes and No."""
+    message = f"{text} - Reply Yes or No: {entitlement}"
+    return world.server.execute(SEND, {"to": phone, "message": message})[0]
+
+
+def ask(world: World, phone: str = PHONE, text: str = "Deploy?") -> Asked:
+    """Ask by send-notification for a task of its own in an incident of its own; the text counts as read."""
+    incident = world.incident()
+    task = incident.add_task()
+    entitlement = new_entitlement(world, incident, task)
+    entry = send(world, entitlement, phone, text)
+    assert entry["Type"] != ERROR, entry["Contents"]
+    codes = entry["Contents"]["CodesToOptions"]
+    return Asked(incident, task, phone, entitlement, {option: code for code, option in codes.items()})
+
+
+def ask_many(world: World, phones: Sequence[str], text: str = "Deploy?") -> list[Asked]:
+    """Ask each phone once, as many at a time as there are cores; reads the texts of the questions."""
+    with ThreadPoolExecutor(2) as pool:
+        asked = list(pool.map(lambda phone: ask(world, phone, text), phones))
+    for phone in phones:
+        world.phone(phone).expects(text)
+    return asked
+
+
+def error_of(entry: Entry) -> str:
+    """The sentence of an error entry; AssertionError when it is none."""
+    assert entry["Type"] == ERROR, entry
+    return str(entry["Contents"])
+
+
+# The rules
+
+
+def listed(world: World) -> dict[str, dict[str, Any]]:
+    """What list-entitlements shows of every question kept, by entitlement."""
+    entry = world.server.execute("aws-sns-sms-list-entitlements", {"show_answered": "true"})[0]
+    assert entry["Type"] != ERROR, entry["Contents"]
+    outputs = (entry.get("EntryContext") or {}).values()
+    return {row["EntitlementID"]: row for rows in outputs for row in rows}
+
+
+def wait_until_idle(world: World) -> None:
+    """Wait until the queue is empty and the poller, having handed over what it has to say, polls it again."""
+    world.wait_until(lambda: world.cloud.queue_depth() == 0, "an empty queue")
+    polls = len(world.cloud.requests("ReceiveMessage"))
+    world.wait_until(lambda: len(world.cloud.requests("ReceiveMessage")) > polls, "another poll")
+
+
+def assert_answered_once(world: World, chosen: Sequence[tuple[Asked, str]]) -> None:
+    """Each question was answered once with its option, which is on record, and thanked for at most once.
+
+    Nothing else was texted to its phone, and nothing is left on the queue.
+    """
+    for question, option in chosen:
+        assert question.task.wait(10) == option
+    wait_until_idle(world)
+    rows = listed(world)
+    for question, option in chosen:
+        assert told(world, question) == ({option}, 1)
+        row = rows[question.entitlement]
+        assert (row["Answered"], row["ChosenOption"]) == (True, option)
+    assert_thanked_at_most_once(world, chosen)
+
+
+def told(world: World, question: Asked) -> tuple[set[str], int]:
+    """The options that XSOAR was told for a question, and how many of these calls had an effect."""
+    answers = [answer for answer in world.server.answers if answer.guid == question.guid]
+    return {answer.content for answer in answers}, sum(answer.effective for answer in answers)
+
+
+def assert_thanked_at_most_once(world: World, chosen: Sequence[tuple[Asked, str]]) -> None:
+    """The phones' unread texts are thank-yous, each a different one; they count as read."""
+    for phone in {question.phone for question, _ in chosen}:
+        due = [question.thanks(option) for question, option in chosen if question.phone == phone]
+        texts = read_all(world, phone)
+        assert all(texts.count(text) <= due.count(text) for text in texts), f"{phone} got {texts}"
+
+
+def read_all(world: World, phone: str = PHONE) -> list[str]:
+    """Read every unread text of a phone."""
+    return [world.phone(phone).expects() for _ in world.phone(phone).unexpected()]
