@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from types import FrameType
 
-FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
+FAILED, INTERRUPTED = 1, 130
 
 
 def main() -> int:
     """Run the programme that the arguments name and return its exit code; no traceback and no process is left."""
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGHUP, _terminate)
     try:
         return _run(_arguments())
     except KeyboardInterrupt:
@@ -67,9 +68,9 @@ def _interrupt(_signal: int, _frame: "FrameType | None") -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _terminate(_signal: int, _frame: "FrameType | None") -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise SystemExit(TERMINATED)
+def _terminate(number: int, _frame: "FrameType | None") -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 def _sentence(error: Exception) -> str:

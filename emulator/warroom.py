@@ -34,7 +34,7 @@ WORDS = ("help", "tasks", "quit", "exit")
 PROMPT = "war room: "
 REPLY = re.compile(r"(?P<number>\+?[\d ().-]+?)\s*>\s*(?P<text>.*)", re.DOTALL)
 E164 = re.compile(r"\+[1-9]\d{6,14}")
-NEW_LINE_OF_INPUT = re.compile(r"\n(?=[!+])")
+NEW_LINE_OF_INPUT = re.compile(r"\n(?=[!+]|(?:help|tasks|quit|exit)\s*(?:\n|$))")
 # A reply is handled in well under a second; a question without an answer to wait for costs a script this much.
 SETTLE_SECONDS, SILENCE_SECONDS = 10.0, 1.0
 
@@ -261,7 +261,8 @@ class WarRoom:
         branches = [arguments[name] for name in OPTIONS if arguments.get(name)]
         number = wanted if wanted.isdigit() else None
         tag = "" if number else wanted
-        task = self.incident.add_task(arguments["message"], number=number, tag=tag, branches=branches)
+        name = arguments["message"].strip().partition("\n")[0]
+        task = self.incident.add_task(name, number=number, tag=tag, branches=branches)
         return task, line if wanted else f"{line} task={task.number}"
 
     # What comes of it
