@@ -2,6 +2,13 @@
 
 import sys
 
-from emulator.content import runtime
+import pytest
 
-sys.path[:0] = runtime().import_folders()
+from emulator.content import ContentError, runtime
+
+
+def pytest_configure() -> None:
+    try:
+        sys.path[:0] = runtime().import_folders()
+    except ContentError as error:
+        raise pytest.UsageError(str(error)) from None

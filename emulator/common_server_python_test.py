@@ -1,11 +1,7 @@
 """What the pack relies on in CommonServerPython. Holds for our own and, with `XSOAR_CONTENT`, for the real one."""
 
-import os
-from typing import Any
-
 import CommonServerPython
 import demistomock as demisto
-import pytest
 from CommonServerPython import (
     CommandResults,
     DemistoException,
@@ -20,6 +16,11 @@ from CommonServerPython import (
     return_results,
     tableToMarkdown,
 )
+
+import os
+from typing import Any
+
+import pytest
 from pytest_mock import MockerFixture
 
 

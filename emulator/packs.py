@@ -168,6 +168,7 @@ def _item(name: str, text: str, sibling: Path | None) -> Integration | Script | 
     script = document["script"]
     unified = script.get("script", "") if isinstance(script, dict) else script
     source, filename = _source(name, unified, sibling)
+    _require_python(source, filename)
     if isinstance(script, dict):
         return _integration(document, source, filename)
     return Script(_command(document["name"], document.get("args")), source, filename)
@@ -184,6 +185,13 @@ def _source(name: str, unified: str | None, sibling: Path | None) -> tuple[str, 
     if sibling is None or not sibling.is_file():
         raise PackError(f"{name} holds no script, and no Python file of the same name stands beside it.")
     return sibling.read_text("utf-8"), str(sibling)
+
+
+def _require_python(source: str, filename: str) -> None:
+    try:
+        compiled(source, filename)
+    except (SyntaxError, ValueError) as error:
+        raise PackError(f"{filename} is not valid Python: {error}.") from error
 
 
 def _integration(document: dict[str, Any], source: str, filename: str) -> Integration:

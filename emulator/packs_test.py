@@ -85,6 +85,14 @@ def test_a_yaml_without_its_source_is_an_error(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_a_source_that_is_not_python_is_an_error(tmp_path: Path) -> None:
+    # Given a script with a mistake in its second line / When it is loaded / Then a sentence says where
+    (tmp_path / "Ask.yml").write_text(SCRIPT.replace("SOURCE", "''"))
+    (tmp_path / "Ask.py").write_text("x = 1\nif x:\n")
+    with pytest.raises(PackError, match=r"Ask\.py is not valid Python: .*line 2"):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize(("name", "sentence"), [("", "holds no integration and no script"), ("no", "does not exist")])
 def test_what_is_no_pack_is_an_error(name: str, sentence: str, tmp_path: Path) -> None:
     # Given an empty folder, or none / When it is loaded / Then a sentence says what is missing

@@ -44,7 +44,10 @@ class ServerClosedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a container on the server, as a hook sees it: before it has its effect, and after."""
+    """A call of a container on the server, as a hook sees it: before its effect and, unless it failed, after it.
+
+    `args` are the call's arguments by the server's names (`context`, `incidentID`, `taskID`, `text`, ...).
+    """
 
     container: Container
     name: str

@@ -5,6 +5,8 @@ script that forgets an import of its own would pass here. The functions are desc
 https://xsoar.pan.dev/docs/reference/api/common-server-python.
 """
 
+import demistomock as demisto
+
 import json as _json
 import os as _os
 import re as _re
@@ -13,8 +15,6 @@ from collections.abc import Callable as _Callable
 from inspect import currentframe as _currentframe
 from threading import Lock as _Lock
 from typing import Any as _Any
-
-import demistomock as demisto
 
 __all__ = [
     "CommandResults",
