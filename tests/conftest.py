@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from emulator.cloud import Cloud
 from emulator.world import World
 from tests.stage import SharedWorld
 
@@ -21,11 +22,11 @@ class Stages:
         self._open = ExitStack()
         self._world: SharedWorld | None = None
 
-    def shared(self, name: str, params: Mapping[str, Any]) -> SharedWorld:
+    def shared(self, name: str, make: Callable[[], SharedWorld]) -> SharedWorld:
         """The world of that name, the same as last time when none was needed between."""
         if self._world is None or self._name != name:
             self.clear()
-            self._world = self._open.enter_context(SharedWorld(params))
+            self._world = self._open.enter_context(make())
             self._name = name
         return self._world
 
@@ -70,11 +71,11 @@ def stages() -> Iterator[Stages]:
     stages.clear()
 
 
-def shared(name: str, params: Mapping[str, Any]) -> Callable[..., Iterator[SharedWorld]]:
+def shared(name: str, make: Callable[[], SharedWorld]) -> Callable[..., Iterator[SharedWorld]]:
     """A fixture for a world that tests share; after a test that failed the next one gets a new one."""
 
     def fixture(stages: Stages, request: pytest.FixtureRequest) -> Iterator[SharedWorld]:
-        world = stages.shared(name, params)
+        world = stages.shared(name, make)
         yield world
         if failed(request):
             stages.clear()
@@ -84,8 +85,16 @@ def shared(name: str, params: Mapping[str, Any]) -> Callable[..., Iterator[Share
     return fixture
 
 
-random_world = pytest.fixture(shared("random", {}), name="random_world")
-sequential_world = pytest.fixture(shared("sequential", {"replyCodeMode": "sequential"}), name="sequential_world")
+def undying() -> SharedWorld:
+    """A world whose queue has no dead-letter queue."""
+    return SharedWorld({"replyCodeMode": "sequential"}, cloud=Cloud(max_receive_count=None))
+
+
+random_world = pytest.fixture(shared("random", SharedWorld), name="random_world")
+sequential_world = pytest.fixture(
+    shared("sequential", lambda: SharedWorld({"replyCodeMode": "sequential"})), name="sequential_world"
+)
+undying_world = pytest.fixture(shared("undying", undying), name="undying_world")
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import itertools
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from emulator.cloud import Text
 from emulator.incidents import ERROR, Entitlement, Entry, Incident, Task
@@ -13,6 +13,8 @@ from emulator.world import World
 
 FAILURE = "We couldn't process your response. Please respond with one of the available reply codes: "
 
+Made = TypeVar("Made")
+
 _lines = itertools.count(1000)
 
 
@@ -20,6 +22,10 @@ class SharedWorld(World):
     """A world of several tests, whose poller runs. `check` complains of what the last one left."""
 
     _excused = 0
+
+    def __init__(self, params: Mapping[str, Any] | None = None, **settings: Any) -> None:
+        super().__init__(params, **settings)
+        self._remembered: dict[str, Any] = {}
 
     def __enter__(self) -> "SharedWorld":
         super().__enter__()
@@ -34,18 +40,32 @@ class SharedWorld(World):
         """AssertionError as when a world is left; what was complained of or expected counts once."""
         self._settle()
         self._complain()
+        assert self.indiscretions() == []
         self._excused += len(self.errors())
         self._expected_errors.clear()
+
+    def indiscretions(self) -> list[str]:
+        """Lines above debug level that hold a whole phone number."""
+        lines = [line.text for line in self.server.log if line.level != "debug"]
+        return [line for line in lines if any(number.lstrip("+") in line for number in self._phones)]
 
     def new_phone(self) -> Phone:
         """A phone that no test had before."""
         return self.phone(f"+1425555{next(_lines)}")
+
+    def remember(self, name: str, make: Callable[[], Made]) -> Made:
+        """What `make` made when it was first asked for in this world."""
+        if name not in self._remembered:
+            self._remembered[name] = make()
+        made: Made = self._remembered[name]
+        return made
 
 
 @dataclass(frozen=True)
 class Asked:
     """A question as the phone got it: `codes` by option."""
 
+    to: str
     entry: Entry
     incident: Incident
     task: Task
@@ -83,7 +103,7 @@ def ask_directly(
 def _read(phone: Phone, entry: Entry, incident: Incident, task: Task) -> Asked:
     assert entry["Type"] != ERROR, entry["Contents"]
     text = phone.expects()
-    return Asked(entry, incident, task, text, phone.codes(text))
+    return Asked(phone.number, entry, incident, task, text, phone.codes(text))
 
 
 def send(world: World, to: str, message: str, **arguments: str) -> Entry:
