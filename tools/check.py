@@ -113,7 +113,7 @@ def report(step: Step, result: Result) -> str:
     """The lines under a step's title."""
     if result.failed:
         return f"{result.output.rstrip()}\n   FAILED; alone: {' '.join(step.command)}\n"
-    shown = step.verdict.findall(result.output) or ["nothing found"]
+    shown = step.verdict.findall(result.output) or ["no findings"]
     return f"   {shown[-1].strip('= ')} ({result.seconds:.0f} s)\n"
 
 
