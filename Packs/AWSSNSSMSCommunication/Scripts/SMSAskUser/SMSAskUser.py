@@ -4,19 +4,19 @@ Arguments become an AskRequest or an error; then an entitlement is created; then
 AWS SNS SMS Communication gets one text that carries question, options and entitlement. What it returns is returned.
 """
 
+import demistomock as demisto
+from CommonServerPython import *
+
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import demistomock as demisto
-from CommonServerPython import *
-
 # ---- Constants ----
 
-BRAND = 'AWS SNS SMS Communication'
-REQUIRED_OPTIONS = {'option1': 'yes', 'option2': 'no'}
-MORE_OPTIONS = ('option3', 'option4')
+BRAND = "AWS SNS SMS Communication"
+REQUIRED_OPTIONS = {"option1": "yes", "option2": "no"}
+MORE_OPTIONS = ("option3", "option4")
 
 Arguments = dict[str, Any]
 Entries = list[dict[str, Any]]
@@ -24,14 +24,17 @@ Execute = Callable[[str, Arguments], Any]
 
 # What would make the text ambiguous for the integration, which splits it at the last " - Reply " and at each " or ".
 OPTION_RULES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r'(?:^|\s)or(?:\s|$)', re.IGNORECASE), 'contains the word "or", which separates the options'),
-    (re.compile(r'(?:^|\s)-\s+reply(?:\s|$)', re.IGNORECASE),
-     'contains "- Reply", which separates the question from the options'),
-    (re.compile(r':$'), 'ends with a colon, which separates the options from the entitlement'),
+    (re.compile(r"(?:^|\s)or(?:\s|$)", re.IGNORECASE), 'contains the word "or", which separates the options'),
+    (
+        re.compile(r"(?:^|\s)-\s+reply(?:\s|$)", re.IGNORECASE),
+        'contains "- Reply", which separates the question from the options',
+    ),
+    (re.compile(r":$"), "ends with a colon, which separates the options from the entitlement"),
 )
 
 
 # ---- Arguments ----
+
 
 @dataclass(frozen=True)
 class AskRequest:
@@ -49,17 +52,17 @@ class AskRequest:
 def parse_request(args: Arguments) -> AskRequest:
     """The request that the arguments make; ValueError with a sentence that names the first one that cannot be used."""
     return AskRequest(
-        phone=required_text(args, 'phone', 'a phone number such as +14255550182'),
-        message=required_text(args, 'message', 'the question to ask'),
+        phone=required_text(args, "phone", "a phone number such as +14255550182"),
+        message=required_text(args, "message", "the question to ask"),
         options=parse_options(args),
         task=parse_task(args),
         persistent=parse_persistent(args),
-        reply_entries_tag=text(args, 'replyEntriesTag'),
-        using=text(args, 'using'),
+        reply_entries_tag=text(args, "replyEntriesTag"),
+        using=text(args, "using"),
     )
 
 
-def text(args: Arguments, name: str, absent: str = '') -> str:
+def text(args: Arguments, name: str, absent: str = "") -> str:
     value = args.get(name)
     return absent if value is None else str(value).strip()
 
@@ -67,7 +70,7 @@ def text(args: Arguments, name: str, absent: str = '') -> str:
 def required_text(args: Arguments, name: str, accepted: str) -> str:
     value = text(args, name)
     if not value:
-        raise ValueError(f'{name} is empty. Give {accepted}.')
+        raise ValueError(f"{name} is empty. Give {accepted}.")
     return value
 
 
@@ -92,7 +95,7 @@ def given_options(args: Arguments) -> dict[str, str]:
 
 def check_option(name: str, value: str) -> None:
     if not value:
-        raise ValueError(f'{name} is empty. Give the option as one line of text, or leave the argument out.')
+        raise ValueError(f"{name} is empty. Give the option as one line of text, or leave the argument out.")
     if len(value.splitlines()) > 1:
         raise ValueError(f'{name} "{value}" has several lines. Give the option as one line of text.')
     for pattern, reason in OPTION_RULES:
@@ -103,19 +106,21 @@ def check_option(name: str, value: str) -> None:
 def check_differs(name: str, value: str, earlier: dict[str, str]) -> None:
     for earlier_name, earlier_value in earlier.items():
         if value.casefold() == earlier_value.casefold():
-            raise ValueError(f'{name} "{value}" is the same as {earlier_name} "{earlier_value}". '
-                             'Give options that differ in more than upper and lower case.')
+            raise ValueError(
+                f'{name} "{value}" is the same as {earlier_name} "{earlier_value}". '
+                "Give options that differ in more than upper and lower case."
+            )
 
 
 def parse_task(args: Arguments) -> str:
-    task = text(args, 'task')
-    if re.search(r'\s', task):
+    task = text(args, "task")
+    if re.search(r"\s", task):
         raise ValueError(f'task "{task}" contains white space. Give the number of a task, or a tag without spaces.')
     return task
 
 
 def parse_persistent(args: Arguments) -> bool:
-    value = text(args, 'persistent') or 'false'
+    value = text(args, "persistent") or "false"
     try:
         return argToBoolean(value)
     except ValueError:
@@ -124,16 +129,18 @@ def parse_persistent(args: Arguments) -> bool:
 
 # ---- The text for the integration ----
 
+
 def render_entitlement(guid: str, incident: str, task: str) -> str:
-    return f'{guid}@{incident}|{task}' if task else f'{guid}@{incident}'
+    return f"{guid}@{incident}|{task}" if task else f"{guid}@{incident}"
 
 
 def render(message: str, options: tuple[str, ...], entitlement: str) -> str:
     """The question as send-notification takes it: Question - Reply option1 or option2: GUID@incident|task."""
-    return f'{message} - Reply {" or ".join(options)}: {entitlement}'
+    return f"{message} - Reply {' or '.join(options)}: {entitlement}"
 
 
 # ---- Asking ----
+
 
 def ask(request: AskRequest, incident: str, execute: Execute) -> Entries:
     """The entries that asking returned: those of send-notification, or of addEntitlement when the server refused it.
@@ -143,8 +150,9 @@ def ask(request: AskRequest, incident: str, execute: Execute) -> Entries:
 
     DemistoException when the server gave no GUID or no instance of the integration is enabled.
     """
-    granted: Entries = execute('addEntitlement', {'persistent': str(request.persistent).lower(),
-                                                  'replyEntriesTag': request.reply_entries_tag})
+    granted: Entries = execute(
+        "addEntitlement", {"persistent": str(request.persistent).lower(), "replyEntriesTag": request.reply_entries_tag}
+    )
     if is_error(granted):
         return granted
     entitlement = render_entitlement(guid_of(granted), incident, request.task)
@@ -152,9 +160,9 @@ def ask(request: AskRequest, incident: str, execute: Execute) -> Entries:
 
 
 def guid_of(entries: Entries) -> str:
-    contents = entries[0].get('Contents') if entries else None
+    contents = entries[0].get("Contents") if entries else None
     if not contents or not isinstance(contents, str):
-        raise DemistoException('addEntitlement returned no entitlement, so nothing was sent. Run the automation again.')
+        raise DemistoException("addEntitlement returned no entitlement, so nothing was sent. Run the automation again.")
     return contents
 
 
@@ -163,11 +171,11 @@ def send(request: AskRequest, message: str, execute: Execute) -> Entries:
 
     Slack, Teams and others have a command of this name too and must never get the text.
     """
-    instance = {'using': request.using} if request.using else {'using-brand': BRAND}
+    instance = {"using": request.using} if request.using else {"using-brand": BRAND}
     try:
-        entries: Entries = execute('send-notification', {'to': request.phone, 'message': message} | instance)
+        entries: Entries = execute("send-notification", {"to": request.phone, "message": message} | instance)
     except ValueError as error:
-        if 'Unsupported Command' not in str(error):
+        if "Unsupported Command" not in str(error):
             raise
         entries = []
     if not entries:
@@ -177,18 +185,20 @@ def send(request: AskRequest, message: str, execute: Execute) -> Entries:
 
 def no_instance(using: str) -> str:
     if using:
-        return (f'using is "{using}", which is no enabled instance. '
-                f'Give the name of an enabled instance of the integration {BRAND}.')
-    return f'No instance of the integration {BRAND} is enabled, so the question was not sent. Enable one and run again.'
+        return (
+            f'using is "{using}", which is no enabled instance. '
+            f"Give the name of an enabled instance of the integration {BRAND}."
+        )
+    return f"No instance of the integration {BRAND} is enabled, so the question was not sent. Enable one and run again."
 
 
 def main() -> None:
     try:
         request = parse_request(demisto.args())
-        return_results(ask(request, str(demisto.investigation()['id']), demisto.executeCommand))
+        return_results(ask(request, str(demisto.investigation()["id"]), demisto.executeCommand))
     except Exception as error:
         return_error(str(error))
 
 
-if __name__ in ('__builtin__', 'builtins', '__main__'):
+if __name__ in ("__builtin__", "builtins", "__main__"):
     main()

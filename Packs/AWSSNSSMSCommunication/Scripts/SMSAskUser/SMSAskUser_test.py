@@ -1,35 +1,43 @@
 """SMSAskUser: arguments to the text that the integration takes, and what the automation returns."""
 
+import demistomock as demisto
+from CommonServerPython import DemistoException
+
 import contextlib
 from pathlib import Path
 from typing import Any
 
-import demistomock as demisto
 import pytest
 import SMSAskUser
 import yaml
-from CommonServerPython import DemistoException
 
-GUID = '2f5e7a61-0c4b-4d3f-9a86-1b7c5d9e4f20'
-SENT = {'Type': 1, 'ContentsFormat': 'json', 'Contents': {'MessageId': 'm-1'}, 'HumanReadable': 'Sent.',
-        'EntryContext': {'AWS.SNS.SMS': {'MessageId': 'm-1', 'PhoneNumber': '+14255550182'}}}
+GUID = "2f5e7a61-0c4b-4d3f-9a86-1b7c5d9e4f20"
+SENT = {
+    "Type": 1,
+    "ContentsFormat": "json",
+    "Contents": {"MessageId": "m-1"},
+    "HumanReadable": "Sent.",
+    "EntryContext": {"AWS.SNS.SMS": {"MessageId": "m-1", "PhoneNumber": "+14255550182"}},
+}
 
 
 def arguments(**changes: Any) -> dict[str, Any]:
-    return {'phone': '+14255550182', 'message': 'Reboot db-7?', **changes}
+    return {"phone": "+14255550182", "message": "Reboot db-7?", **changes}
 
 
 def refusal(sentence: str) -> list[dict[str, Any]]:
-    return [{'Type': 4, 'ContentsFormat': 'text', 'Contents': sentence}]
+    return [{"Type": 4, "ContentsFormat": "text", "Contents": sentence}]
 
 
 class Server:
     """Stands for demisto.executeCommand: replies as told, raises what is an exception, and records the calls."""
 
     def __init__(self, **replies: Any) -> None:
-        self.replies: dict[str, Any] = {'addEntitlement': [{'Type': 1, 'ContentsFormat': 'text', 'Contents': GUID}],
-                                        'send-notification': [SENT]}
-        self.replies |= {name.replace('_', '-'): reply for name, reply in replies.items()}
+        self.replies: dict[str, Any] = {
+            "addEntitlement": [{"Type": 1, "ContentsFormat": "text", "Contents": GUID}],
+            "send-notification": [SENT],
+        }
+        self.replies |= {name.replace("_", "-"): reply for name, reply in replies.items()}
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
     def execute(self, command: str, args: dict[str, Any]) -> Any:
@@ -44,41 +52,63 @@ class Server:
         return [command for command, _ in self.calls]
 
 
-def ask(server: Server, incident: str = '1234', **changes: Any) -> Any:
+def ask(server: Server, incident: str = "1234", **changes: Any) -> Any:
     return SMSAskUser.ask(SMSAskUser.parse_request(arguments(**changes)), incident, server.execute)
 
 
 @pytest.fixture
 def automation(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs main as the server does, and returns the entries it wrote to the war room."""
+
     def run(server: Server, **changes: Any) -> list[dict[str, Any]]:
         written: list[Any] = []
-        monkeypatch.setattr(demisto, 'args', lambda: arguments(**changes))
-        monkeypatch.setattr(demisto, 'investigation', lambda: {'id': '1234'})
-        monkeypatch.setattr(demisto, 'executeCommand', server.execute)
-        monkeypatch.setattr(demisto, 'results', written.append)
+        monkeypatch.setattr(demisto, "args", lambda: arguments(**changes))
+        monkeypatch.setattr(demisto, "investigation", lambda: {"id": "1234"})
+        monkeypatch.setattr(demisto, "executeCommand", server.execute)
+        monkeypatch.setattr(demisto, "results", written.append)
         with contextlib.suppress(SystemExit):
             SMSAskUser.main()
         return [entry for result in written for entry in (result if isinstance(result, list) else [result])]
+
     return run
 
 
 # ---- The text for the integration ----
 
-@pytest.mark.parametrize(('incident', 'changes', 'text'), [
-    pytest.param('1234', {}, f'Reboot db-7? - Reply yes or no: {GUID}@1234', id='only phone and message'),
-    pytest.param('1234', {'task': '7'}, f'Reboot db-7? - Reply yes or no: {GUID}@1234|7', id='task number'),
-    pytest.param('1234', {'task': 'approval_task'}, f'Reboot db-7? - Reply yes or no: {GUID}@1234|approval_task',
-                 id='task tag'),
-    pytest.param('1234', {'task': '  '}, f'Reboot db-7? - Reply yes or no: {GUID}@1234', id='blank task'),
-    pytest.param('c3d1-playground', {}, f'Reboot db-7? - Reply yes or no: {GUID}@c3d1-playground', id='playground'),
-    pytest.param('1234', {'option1': ' Now ', 'option2': 'At night', 'option3': 'Never', 'option4': 'Ask Bob'},
-                 f'Reboot db-7? - Reply Now or At night or Never or Ask Bob: {GUID}@1234', id='four options, trimmed'),
-    pytest.param('1234', {'option3': '', 'option4': 'later'}, f'Reboot db-7? - Reply yes or no or later: {GUID}@1234',
-                 id='option3 left empty'),
-    pytest.param('1234', {'message': 'Q1 - Reply a or b?\nReally: now?'},
-                 f'Q1 - Reply a or b?\nReally: now? - Reply yes or no: {GUID}@1234', id='question like the format'),
-])
+
+@pytest.mark.parametrize(
+    ("incident", "changes", "text"),
+    [
+        pytest.param("1234", {}, f"Reboot db-7? - Reply yes or no: {GUID}@1234", id="only phone and message"),
+        pytest.param("1234", {"task": "7"}, f"Reboot db-7? - Reply yes or no: {GUID}@1234|7", id="task number"),
+        pytest.param(
+            "1234",
+            {"task": "approval_task"},
+            f"Reboot db-7? - Reply yes or no: {GUID}@1234|approval_task",
+            id="task tag",
+        ),
+        pytest.param("1234", {"task": "  "}, f"Reboot db-7? - Reply yes or no: {GUID}@1234", id="blank task"),
+        pytest.param("c3d1-playground", {}, f"Reboot db-7? - Reply yes or no: {GUID}@c3d1-playground", id="playground"),
+        pytest.param(
+            "1234",
+            {"option1": " Now ", "option2": "At night", "option3": "Never", "option4": "Ask Bob"},
+            f"Reboot db-7? - Reply Now or At night or Never or Ask Bob: {GUID}@1234",
+            id="four options, trimmed",
+        ),
+        pytest.param(
+            "1234",
+            {"option3": "", "option4": "later"},
+            f"Reboot db-7? - Reply yes or no or later: {GUID}@1234",
+            id="option3 left empty",
+        ),
+        pytest.param(
+            "1234",
+            {"message": "Q1 - Reply a or b?\nReally: now?"},
+            f"Q1 - Reply a or b?\nReally: now? - Reply yes or no: {GUID}@1234",
+            id="question like the format",
+        ),
+    ],
+)
 def test_text_that_is_sent(incident: str, changes: dict[str, Any], text: str) -> None:
     """
     Given arguments and the incident that the automation runs in
@@ -87,8 +117,10 @@ def test_text_that_is_sent(incident: str, changes: dict[str, Any], text: str) ->
     """
     server = Server()
     ask(server, incident, **changes)
-    assert server.calls[-1] == ('send-notification',
-                                {'to': '+14255550182', 'message': text, 'using-brand': 'AWS SNS SMS Communication'})
+    assert server.calls[-1] == (
+        "send-notification",
+        {"to": "+14255550182", "message": text, "using-brand": "AWS SNS SMS Communication"},
+    )
 
 
 def test_using_names_the_instance_instead_of_the_brand() -> None:
@@ -98,18 +130,24 @@ def test_using_names_the_instance_instead_of_the_brand() -> None:
     Then send-notification is run by that instance and gets no brand
     """
     server = Server()
-    ask(server, using='sms-prod')
+    ask(server, using="sms-prod")
     sent = server.calls[-1][1]
-    assert sent['using'] == 'sms-prod'
-    assert 'using-brand' not in sent
+    assert sent["using"] == "sms-prod"
+    assert "using-brand" not in sent
 
 
-@pytest.mark.parametrize(('changes', 'granted'), [
-    pytest.param({}, {'persistent': 'false', 'replyEntriesTag': ''}, id='neither'),
-    pytest.param({'persistent': 'true', 'replyEntriesTag': 'sms-answer'},
-                 {'persistent': 'true', 'replyEntriesTag': 'sms-answer'}, id='both'),
-    pytest.param({'persistent': 'Yes'}, {'persistent': 'true', 'replyEntriesTag': ''}, id='another word for true'),
-])
+@pytest.mark.parametrize(
+    ("changes", "granted"),
+    [
+        pytest.param({}, {"persistent": "false", "replyEntriesTag": ""}, id="neither"),
+        pytest.param(
+            {"persistent": "true", "replyEntriesTag": "sms-answer"},
+            {"persistent": "true", "replyEntriesTag": "sms-answer"},
+            id="both",
+        ),
+        pytest.param({"persistent": "Yes"}, {"persistent": "true", "replyEntriesTag": ""}, id="another word for true"),
+    ],
+)
 def test_entitlement_is_asked_for_as_the_arguments_say(changes: dict[str, Any], granted: dict[str, str]) -> None:
     """
     Given persistent and replyEntriesTag
@@ -118,42 +156,55 @@ def test_entitlement_is_asked_for_as_the_arguments_say(changes: dict[str, Any], 
     """
     server = Server()
     ask(server, **changes)
-    assert server.calls[0] == ('addEntitlement', granted)
-    assert server.commands == ['addEntitlement', 'send-notification']
+    assert server.calls[0] == ("addEntitlement", granted)
+    assert server.commands == ["addEntitlement", "send-notification"]
 
 
 # ---- Arguments that cannot be used ----
 
-BLANK = 'is empty. Give the option as one line of text, or leave the argument out.'
-LINES = 'has several lines. Give the option as one line of text.'
+BLANK = "is empty. Give the option as one line of text, or leave the argument out."
+LINES = "has several lines. Give the option as one line of text."
 OR = 'contains the word "or", which separates the options. Give an option without it.'
 REPLY = 'contains "- Reply", which separates the question from the options. Give an option without it.'
-COLON = 'ends with a colon, which separates the options from the entitlement. Give an option without it.'
-SAME = 'Give options that differ in more than upper and lower case.'
+COLON = "ends with a colon, which separates the options from the entitlement. Give an option without it."
+SAME = "Give options that differ in more than upper and lower case."
 
 
-@pytest.mark.parametrize(('changes', 'sentence'), [
-    pytest.param({'phone': ' '}, 'phone is empty. Give a phone number such as +14255550182.', id='blank phone'),
-    pytest.param({'message': '\n'}, 'message is empty. Give the question to ask.', id='blank message'),
-    pytest.param({'option1': ''}, f'option1 {BLANK}', id='empty option1'),
-    pytest.param({'option2': '  '}, f'option2 {BLANK}', id='blank option2'),
-    pytest.param({'option3': 'a\nb'}, f'option3 "a\nb" {LINES}', id='two lines'),
-    pytest.param({'option1': 'a\u2028b'}, f'option1 "a\u2028b" {LINES}', id='line separator'),
-    pytest.param({'option1': 'yes or no'}, f'option1 "yes or no" {OR}', id='or inside'),
-    pytest.param({'option2': 'OR'}, f'option2 "OR" {OR}', id='or alone'),
-    pytest.param({'option2': 'now Or'}, f'option2 "now Or" {OR}', id='or at the end'),
-    pytest.param({'option1': 'x - reply y'}, f'option1 "x - reply y" {REPLY}', id='reply inside'),
-    pytest.param({'option1': '- Reply y'}, f'option1 "- Reply y" {REPLY}', id='reply at the start'),
-    pytest.param({'option1': 'x - REPLY'}, f'option1 "x - REPLY" {REPLY}', id='reply at the end'),
-    pytest.param({'option2': 'this:'}, f'option2 "this:" {COLON}', id='colon at the end'),
-    pytest.param({'option2': 'YES'}, f'option2 "YES" is the same as option1 "yes". {SAME}', id='default of option1'),
-    pytest.param({'option3': 'a', 'option4': ' A '}, f'option4 "A" is the same as option3 "a". {SAME}', id='option3'),
-    pytest.param({'task': 'two words'}, 'task "two words" contains white space. '
-                                        'Give the number of a task, or a tag without spaces.', id='task with a space'),
-    pytest.param({'persistent': 'maybe'}, 'persistent is "maybe". Give true or false.', id='persistent not a boolean'),
-])
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        pytest.param({"phone": " "}, "phone is empty. Give a phone number such as +14255550182.", id="blank phone"),
+        pytest.param({"message": "\n"}, "message is empty. Give the question to ask.", id="blank message"),
+        pytest.param({"option1": ""}, f"option1 {BLANK}", id="empty option1"),
+        pytest.param({"option2": "  "}, f"option2 {BLANK}", id="blank option2"),
+        pytest.param({"option3": "a\nb"}, f'option3 "a\nb" {LINES}', id="two lines"),
+        pytest.param({"option1": "a\u2028b"}, f'option1 "a\u2028b" {LINES}', id="line separator"),
+        pytest.param({"option1": "yes or no"}, f'option1 "yes or no" {OR}', id="or inside"),
+        pytest.param({"option2": "OR"}, f'option2 "OR" {OR}', id="or alone"),
+        pytest.param({"option2": "now Or"}, f'option2 "now Or" {OR}', id="or at the end"),
+        pytest.param({"option1": "x - reply y"}, f'option1 "x - reply y" {REPLY}', id="reply inside"),
+        pytest.param({"option1": "- Reply y"}, f'option1 "- Reply y" {REPLY}', id="reply at the start"),
+        pytest.param({"option1": "x - REPLY"}, f'option1 "x - REPLY" {REPLY}', id="reply at the end"),
+        pytest.param({"option2": "this:"}, f'option2 "this:" {COLON}', id="colon at the end"),
+        pytest.param(
+            {"option2": "YES"}, f'option2 "YES" is the same as option1 "yes". {SAME}', id="default of option1"
+        ),
+        pytest.param(
+            {"option3": "a", "option4": " A "}, f'option4 "A" is the same as option3 "a". {SAME}', id="option3"
+        ),
+        pytest.param(
+            {"task": "two words"},
+            'task "two words" contains white space. Give the number of a task, or a tag without spaces.',
+            id="task with a space",
+        ),
+        pytest.param(
+            {"persistent": "maybe"}, 'persistent is "maybe". Give true or false.', id="persistent not a boolean"
+        ),
+    ],
+)
 def test_bad_argument_is_an_error_before_an_entitlement_is_made(
-        automation: Any, changes: dict[str, Any], sentence: str) -> None:
+    automation: Any, changes: dict[str, Any], sentence: str
+) -> None:
     """
     Given an argument that cannot be used
     When the automation runs
@@ -161,18 +212,18 @@ def test_bad_argument_is_an_error_before_an_entitlement_is_made(
     """
     server = Server()
     [entry] = automation(server, **changes)
-    assert (entry['Type'], entry['Contents']) == (4, sentence)
+    assert (entry["Type"], entry["Contents"]) == (4, sentence)
     assert server.commands == []
 
 
-@pytest.mark.parametrize('option', ['order', 'for', 'or-else', 'either/or', 'a:b', 'Reply', 'a-reply b', '50% {x}'])
+@pytest.mark.parametrize("option", ["order", "for", "or-else", "either/or", "a:b", "Reply", "a-reply b", "50% {x}"])
 def test_option_that_only_resembles_a_separator_is_taken(option: str) -> None:
     """
     Given an option with letters, colons or dashes that resemble the separators
     When it is parsed
     Then it is taken as it is
     """
-    assert SMSAskUser.parse_options({'option1': option}) == (option, 'no')
+    assert SMSAskUser.parse_options({"option1": option}) == (option, "no")
 
 
 def test_absent_required_arguments_are_named() -> None:
@@ -181,11 +232,12 @@ def test_absent_required_arguments_are_named() -> None:
     When they are parsed
     Then the error names the first that is missing
     """
-    with pytest.raises(ValueError, match=r'^phone is empty\. Give a phone number'):
+    with pytest.raises(ValueError, match=r"^phone is empty\. Give a phone number"):
         SMSAskUser.parse_request({})
 
 
 # ---- What the automation returns ----
+
 
 def test_returns_what_the_command_returned(automation: Any) -> None:
     """
@@ -202,7 +254,7 @@ def test_every_entry_of_several_instances_is_returned(automation: Any) -> None:
     When the automation runs without using
     Then both entries are returned, the error as an error
     """
-    refused = refusal('AWS refused the SMS.')
+    refused = refusal("AWS refused the SMS.")
     assert automation(Server(send_notification=[SENT, *refused])) == [SENT, *refused]
 
 
@@ -213,7 +265,7 @@ def test_error_of_the_integration_stays_as_it_is(automation: Any) -> None:
     Then the error entry is the integration's, word for word
     """
     refused = refusal('to is "abc". Give a phone number in E.164 format.')
-    assert automation(Server(send_notification=refused), phone='abc') == refused
+    assert automation(Server(send_notification=refused), phone="abc") == refused
 
 
 def test_refused_entitlement_is_returned_and_nothing_is_sent(automation: Any) -> None:
@@ -222,12 +274,12 @@ def test_refused_entitlement_is_returned_and_nothing_is_sent(automation: Any) ->
     When the automation runs
     Then the server's error is returned and send-notification is not run
     """
-    server = Server(addEntitlement=refusal('Entitlements cannot be added to a closed incident.'))
-    assert automation(server) == refusal('Entitlements cannot be added to a closed incident.')
-    assert server.commands == ['addEntitlement']
+    server = Server(addEntitlement=refusal("Entitlements cannot be added to a closed incident."))
+    assert automation(server) == refusal("Entitlements cannot be added to a closed incident.")
+    assert server.commands == ["addEntitlement"]
 
 
-@pytest.mark.parametrize('granted', [None, [], [{'Type': 1, 'Contents': ''}], [{'Type': 1, 'Contents': None}]])
+@pytest.mark.parametrize("granted", [None, [], [{"Type": 1, "Contents": ""}], [{"Type": 1, "Contents": None}]])
 def test_no_entitlement_is_a_sentence_and_nothing_is_sent(granted: Any) -> None:
     """
     Given a server that grants nothing
@@ -235,30 +287,42 @@ def test_no_entitlement_is_a_sentence_and_nothing_is_sent(granted: Any) -> None:
     Then the error says so and send-notification is not run
     """
     server = Server(addEntitlement=granted)
-    with pytest.raises(DemistoException, match=r'^addEntitlement returned no entitlement, so nothing was sent\.'):
+    with pytest.raises(DemistoException, match=r"^addEntitlement returned no entitlement, so nothing was sent\."):
         ask(server)
-    assert server.commands == ['addEntitlement']
+    assert server.commands == ["addEntitlement"]
 
 
-UNSUPPORTED = ValueError('Unsupported Command : send-notification, verify you have proper integration enabled')
+UNSUPPORTED = ValueError("Unsupported Command : send-notification, verify you have proper integration enabled")
 
 
-@pytest.mark.parametrize('reply', [UNSUPPORTED, [], None], ids=['unsupported', 'empty', 'none'])
-@pytest.mark.parametrize(('changes', 'sentence'), [
-    pytest.param({}, 'No instance of the integration AWS SNS SMS Communication is enabled, so the question was not '
-                     'sent. Enable one and run again.', id='any instance'),
-    pytest.param({'using': 'sms-prod'}, 'using is "sms-prod", which is no enabled instance. Give the name of an '
-                                        'enabled instance of the integration AWS SNS SMS Communication.', id='named'),
-])
+@pytest.mark.parametrize("reply", [UNSUPPORTED, [], None], ids=["unsupported", "empty", "none"])
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        pytest.param(
+            {},
+            "No instance of the integration AWS SNS SMS Communication is enabled, so the question was not "
+            "sent. Enable one and run again.",
+            id="any instance",
+        ),
+        pytest.param(
+            {"using": "sms-prod"},
+            'using is "sms-prod", which is no enabled instance. Give the name of an '
+            "enabled instance of the integration AWS SNS SMS Communication.",
+            id="named",
+        ),
+    ],
+)
 def test_no_enabled_instance_is_a_sentence_that_names_the_integration(
-        automation: Any, reply: Any, changes: dict[str, Any], sentence: str) -> None:
+    automation: Any, reply: Any, changes: dict[str, Any], sentence: str
+) -> None:
     """
     Given no enabled instance that has send-notification
     When the automation runs
     Then its only entry is an error that says which integration to enable
     """
     [entry] = automation(Server(send_notification=reply), **changes)
-    assert (entry['Type'], entry['Contents']) == (4, sentence)
+    assert (entry["Type"], entry["Contents"]) == (4, sentence)
 
 
 def test_other_failure_of_the_server_is_told_as_it_is(automation: Any) -> None:
@@ -267,11 +331,12 @@ def test_other_failure_of_the_server_is_told_as_it_is(automation: Any) -> None:
     When the automation runs
     Then the error is the server's sentence, not the one about instances
     """
-    [entry] = automation(Server(send_notification=ValueError('The server is shutting down.')))
-    assert (entry['Type'], entry['Contents']) == (4, 'The server is shutting down.')
+    [entry] = automation(Server(send_notification=ValueError("The server is shutting down.")))
+    assert (entry["Type"], entry["Contents"]) == (4, "The server is shutting down.")
 
 
 # ---- The YAML ----
+
 
 def test_defaults_of_the_yaml_are_those_of_the_code() -> None:
     """
@@ -279,7 +344,7 @@ def test_defaults_of_the_yaml_are_those_of_the_code() -> None:
     When its defaults are compared with what an absent argument means to the code
     Then they are the same
     """
-    declared = yaml.safe_load(Path(SMSAskUser.__file__).with_suffix('.yml').read_text())
-    defaults = {arg['name']: arg['defaultValue'] for arg in declared['args'] if 'defaultValue' in arg}
-    assert defaults == {'option1': 'yes', 'option2': 'no', 'persistent': 'false'}
-    assert SMSAskUser.parse_options({}) == ('yes', 'no')
+    declared = yaml.safe_load(Path(SMSAskUser.__file__).with_suffix(".yml").read_text())
+    defaults = {arg["name"]: arg["defaultValue"] for arg in declared["args"] if "defaultValue" in arg}
+    assert defaults == {"option1": "yes", "option2": "no", "persistent": "false"}
+    assert SMSAskUser.parse_options({}) == ("yes", "no")
