@@ -9,18 +9,39 @@ message to the call that resumes the playbook. What needs a second process stand
 
 import demistomock as demisto
 
+import contextlib
 import importlib.util
+import io
 import json
+import os
+import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import wait
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import AWSSNSSMSCommunication as sms
+import botocore.session
 import pytest
-from botocore.exceptions import ClientError
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+from botocore.parsers import ResponseParserError
 
 # ---------------------------------------------------------------- builders
 
@@ -125,7 +146,7 @@ class Clock:
 class Server:
     """Stands for the server behind `demisto`: a versioned context, entitlements, logs, health and the war room.
 
-    `meanwhile` holds what other containers do just before the next writes; `fail` the errors of the next calls by name.
+    `meanwhile` holds what other containers do just before the next writes, `fail` the errors of the next calls by name.
     """
 
     def __init__(self) -> None:
@@ -133,7 +154,7 @@ class Server:
         self.version = 1
         self.writes = 0
         self.meanwhile: list[Callable[[], None]] = []
-        self.fail: dict[str, list[BaseException]] = {}
+        self.fail: dict[str, list[BaseException | None]] = {}
         self.told: list[tuple[str, ...]] = []
         self.errors: list[str] = []
         self.infos: list[str] = []
@@ -165,8 +186,9 @@ class Server:
         self.health.append(text)
 
     def _fail(self, call: str) -> None:
-        if self.fail.get(call):
-            raise self.fail[call].pop(0)
+        error = self.fail[call].pop(0) if self.fail.get(call) else None
+        if error:
+            raise error
 
     def store(self, *questions: sms.Question) -> None:
         """As another container writes it."""
@@ -219,11 +241,14 @@ class FakeAws:
         return {"MessageId": f"m-{len(self.texts)}"}
 
 
-def conversation(aws: Any, clock: Clock, draw: Any = first, **changes: Any) -> sms.Conversation:
-    chosen = settings(**changes)
+def talk_of(chosen: sms.Settings, aws: Any, clock: Clock, draw: Any = first) -> sms.Conversation:
     return sms.Conversation(
         chosen, sms.QuestionStore(clock.sleep), sms.SmsSender(aws, chosen, clock.sleep), clock, draw
     )
+
+
+def conversation(aws: Any, clock: Clock, draw: Any = first, **changes: Any) -> sms.Conversation:
+    return talk_of(settings(**changes), aws, clock, draw)
 
 
 # ---------------------------------------------------------------- settings
@@ -525,6 +550,11 @@ def test_module_import_reads_nothing_and_every_parameter_of_the_yaml_is_known() 
 # ---------------------------------------------------------------- domain
 
 
+NOT_E164 = (
+    "but it must be a phone number in E.164: a plus sign and 7 to 15 digits, the first not 0, such as +14255550182."
+)
+
+
 @pytest.mark.parametrize(
     "written",
     [
@@ -567,10 +597,7 @@ def test_phone_number_that_is_not_e164_is_an_error_that_hides_its_middle(number:
     with pytest.raises(sms.InputError) as error:
         sms.phone_number(number, "to")
     # Then the sentence names the argument and the format
-    assert str(error.value) == (
-        f'to is "{shown}", but it must be a phone number in E.164: '
-        "a plus sign and 7 to 15 digits, the first not 0, such as +14255550182."
-    )
+    assert str(error.value) == f'to is "{shown}", {NOT_E164}'
 
 
 @pytest.mark.parametrize(
@@ -1665,3 +1692,1935 @@ def test_update_whose_change_raises_writes_nothing(server: Server) -> None:
     with pytest.raises(sms.InputError, match=r"^No\.$"):
         sms.QuestionStore().update(refuse)
     assert server.writes == 0
+
+
+# ---------------------------------------------------------------- AWS
+
+
+@pytest.fixture(autouse=True)
+def _bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without AWS settings, credentials, proxies or certificates of its own."""
+    for name in list(os.environ):
+        if name.startswith("AWS_") or name.lower().endswith(("_proxy", "_ca_bundle")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+
+
+class Raw(io.BytesIO):
+    """The body of an answer, as urllib3 hands it over."""
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.read()
+
+
+def http(body: str, status: int = 200, **headers: str) -> AWSResponse:
+    return AWSResponse("https://aws.example.com", status, HTTPHeaders.from_dict(headers), Raw(body.encode()))
+
+
+def xml_error(code: str, status: int = 400, message: str = "No.") -> AWSResponse:
+    return http(
+        f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>", status
+    )
+
+
+def sqs_error(shape: str, code: str, status: int = 400) -> AWSResponse:
+    told = {"x-amzn-query-error": f"{code};Sender", "content-type": "application/x-amz-json-1.0"}
+    return http(json.dumps({"__type": f"com.amazonaws.sqs#{shape}", "message": "No."}), status, **told)
+
+
+def assumed(seconds: float = 900) -> AWSResponse:
+    """What STS answers: a session that ends so many seconds from now."""
+    end = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+    keys = (
+        "<AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>x</SecretAccessKey><SessionToken>role-token</SessionToken>"
+    )
+    user = "<AssumedRoleUser><AssumedRoleId>A:x</AssumedRoleId><Arn>arn:aws:sts::123456789012:assumed-role/sms/x</Arn>"
+    return http(
+        f"<AssumeRoleResponse><AssumeRoleResult><Credentials>{keys}<Expiration>{end.isoformat()}</Expiration>"
+        f"</Credentials>{user}</AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>"
+    )
+
+
+LOADER = botocore.session.Session().get_component("data_loader")  # shared: reading the service models takes a while
+SENT = "<PublishResponse><PublishResult><MessageId>m-1</MessageId></PublishResult></PublishResponse>"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as a real client of boto put it on the wire."""
+
+    operation: str
+    url: str
+    authorization: str
+    token: str
+    parameters: dict[str, Any]
+
+
+class Wire:
+    """Stands for the network: every request of a real client ends here. `answers` holds the next ones by operation."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.answers: dict[str, list[AWSResponse | Exception]] = {}
+
+    def __call__(self, request: Any, **_: Any) -> AWSResponse:
+        seen = self._read(request)
+        self.requests.append(seen)
+        waiting = self.answers.get(seen.operation)
+        answer = waiting.pop(0) if waiting else self._usual(seen.operation)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    @staticmethod
+    def _read(request: Any) -> Request:
+        headers = {name.lower(): str(_plain(value)) for name, value in request.headers.items()}
+        body = str(_plain(request.body))
+        target = headers.get("x-amz-target", "").rpartition(".")[2]
+        parameters = json.loads(body) if target else dict(parse_qsl(body))
+        operation = target or parameters["Action"]
+        return Request(
+            operation, request.url, headers["authorization"], headers.get("x-amz-security-token", ""), parameters
+        )
+
+    @staticmethod
+    def _usual(operation: str) -> AWSResponse:
+        return {"AssumeRole": assumed, "Publish": lambda: http(SENT)}.get(operation, lambda: http("{}"))()
+
+    @property
+    def operations(self) -> list[str]:
+        return [request.operation for request in self.requests]
+
+
+def _plain(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    wire, session = Wire(), botocore.session.Session
+
+    def wired() -> botocore.session.Session:
+        made = session()
+        made.register_component("data_loader", LOADER)
+        made.register("before-send", wire)  # type: ignore[arg-type]
+        return made
+
+    monkeypatch.setattr(sms, "Session", wired)
+    monkeypatch.setattr(sms, "jitter", lambda: 1.0)
+    return wire
+
+
+def sender(clock: Clock | None = None, **changes: Any) -> sms.SmsSender:
+    """As a container makes it; without a clock its pauses take no time."""
+    chosen = settings(**changes)
+    return sms.SmsSender(sms.Aws(chosen), chosen, (clock or Clock()).sleep)
+
+
+def reply_queue(**changes: Any) -> sms.ReplyQueue:
+    chosen = settings(**changes)
+    return sms.ReplyQueue(sms.Aws(chosen), chosen)
+
+
+SNS_URL = "https://sns.us-east-1.amazonaws.com/"
+NO_CONNECTION = EndpointConnectionError(endpoint_url=SNS_URL)
+NO_ANSWER = ReadTimeoutError(endpoint_url=SNS_URL)
+CUT = ConnectionClosedError(endpoint_url=SNS_URL)
+BAD_CERTIFICATE = SSLError(endpoint_url=SNS_URL, error=Exception("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed"))
+BROKEN_TLS = SSLError(endpoint_url=SNS_URL, error=Exception("EOF occurred in violation of protocol"))
+
+
+NO_QUEUE_ADVICE = "no such queue, check the SQS Queue URL and the AWS Default Region"
+
+
+@pytest.mark.parametrize(
+    ("code", "operation", "advice"),
+    [
+        ("InvalidClientTokenId", "Publish", "check the AWS Access Key ID"),
+        ("SignatureDoesNotMatch", "Publish", "check the AWS Secret Access Key and the clock of the server"),
+        ("ExpiredToken", "Publish", "the credentials of the machine have expired, renew its AWS role"),
+        ("AuthorizationError", "Publish", "the key or role lacks the permission for Publish"),
+        ("AccessDeniedException", "ReceiveMessage", "the key or role lacks the permission for ReceiveMessage"),
+        (
+            "AccessDenied",
+            "AssumeRole",
+            "the key or role lacks the permission for AssumeRole, or the role does not trust it",
+        ),
+        ("QueueDoesNotExist", "GetQueueAttributes", NO_QUEUE_ADVICE),
+        ("NonExistentQueue", "ReceiveMessage", NO_QUEUE_ADVICE),
+        ("InvalidParameter", "Publish", "check the phone number, the Origination Number and the Sender ID"),
+        ("KmsAccessDenied", "ReceiveMessage", "the key or role lacks kms:Decrypt on the key of the queue"),
+        (
+            "OverLimit",
+            "ReceiveMessage",
+            "too many messages of the queue are in flight, wait for their visibility timeout",
+        ),
+        ("Brandnew", "Publish", "look the code up in the AWS documentation"),
+    ],
+)
+def test_refusal_of_aws_is_one_sentence_with_the_code_and_what_to_do(code: str, operation: str, advice: str) -> None:
+    # Given what AWS answers, When told, Then it is one sentence
+    error = sms.aws_error(refused(code, 403, operation), "Publish")
+    assert str(error) == f"AWS refused {operation} with {code}: {advice}. It said: No."
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        pytest.param(
+            refused("AWS.SimpleQueueService.NonExistentQueue", 400, "ReceiveMessage", "It is gone."),
+            f"AWS refused ReceiveMessage with NonExistentQueue: {NO_QUEUE_ADVICE}. It said: It is gone.",
+            id="code with a prefix",
+        ),
+        pytest.param(
+            refused("Brandnew", message=f"{PHONE} is not valid"),
+            "AWS refused Publish with Brandnew: look the code up in the AWS documentation. "
+            "It said: +1425*****82 is not valid.",
+            id="phone number in the answer",
+        ),
+        pytest.param(
+            ClientError({}, "Publish"),
+            "AWS refused Publish with an unknown error: look the code up in the AWS documentation. "
+            "It said: an unknown error.",
+            id="answer without an error",
+        ),
+        pytest.param(
+            NoCredentialsError(),
+            "Publish needs AWS credentials and the machine has none: give AWS Access Key ID and AWS Secret Access Key, "
+            "or give the machine an AWS role.",
+            id="no credentials",
+        ),
+        pytest.param(
+            NO_CONNECTION,
+            "Publish failed with EndpointConnectionError: check the network, the proxy settings and the AWS Default "
+            "Region. It said: EndpointConnectionError: Could not connect to the endpoint URL: "
+            '"https://sns.us-east-1.amazonaws.com/".',
+            id="no connection",
+        ),
+        pytest.param(
+            NO_ANSWER,
+            "Publish failed with ReadTimeoutError: check the network, the proxy settings and the AWS Default Region. "
+            'It said: ReadTimeoutError: Read timeout on endpoint URL: "https://sns.us-east-1.amazonaws.com/".',
+            id="read timeout",
+        ),
+    ],
+)
+def test_failure_on_the_way_to_aws_is_one_sentence_without_a_phone_number(error: Exception, sentence: str) -> None:
+    # Given an error that is not one of the known codes, When told, Then it is one sentence all the same
+    assert str(sms.aws_error(error, "Publish")) == sentence
+
+
+@pytest.mark.parametrize("code", sorted(sms.ADVICE))
+def test_every_advice_fills_in_its_operation(code: str) -> None:
+    # Given a code with an advice, When told, Then no brace is left in the sentence
+    assert "{" not in str(sms.aws_error(refused(code, 400, "ReceiveMessage"), "ReceiveMessage"))
+
+
+@pytest.mark.parametrize(
+    ("error", "surely"),
+    [
+        pytest.param(refused("InvalidParameter", 400), True, id="refused"),
+        pytest.param(refused("AuthorizationError", 403), True, id="forbidden"),
+        pytest.param(refused("Throttling", 400), True, id="throttled"),
+        pytest.param(refused("Throttling", 503), True, id="throttled with a server status"),
+        pytest.param(refused("InternalError", 500), False, id="server error"),
+        pytest.param(refused("ServiceUnavailable", 503), False, id="unavailable"),
+        pytest.param(refused("InternalError", 500, "AssumeRole"), True, id="server error of another operation before"),
+        pytest.param(NoCredentialsError(), True, id="no credentials"),
+        pytest.param(NO_CONNECTION, True, id="no connection"),
+        pytest.param(ConnectTimeoutError(endpoint_url=SNS_URL), True, id="connect timeout"),
+        pytest.param(ProxyConnectionError(proxy_url="http://127.0.0.1:1"), True, id="no proxy"),
+        pytest.param(BAD_CERTIFICATE, True, id="certificate not trusted"),
+        pytest.param(BROKEN_TLS, False, id="TLS broken off"),
+        pytest.param(NO_ANSWER, False, id="read timeout"),
+        pytest.param(CUT, False, id="connection lost"),
+        pytest.param(HTTPClientError(error="reset"), False, id="any error of the transport"),
+        pytest.param(ResponseParserError("not XML"), False, id="answer that cannot be read"),
+    ],
+)
+def test_publish_is_surely_not_done_or_may_have_been(error: Exception, surely: bool) -> None:
+    # Given an error of Publish, When judged, Then it is MaybeSent unless the SMS surely did not leave
+    assert isinstance(sms.aws_error(error, "Publish"), sms.MaybeSent) is not surely
+
+
+@pytest.mark.parametrize(
+    ("first_answer", "requests"),
+    [
+        pytest.param(xml_error("Throttling", 400, "Rate exceeded"), 2, id="Throttling"),
+        pytest.param(xml_error("ThrottlingException", 400, "Rate exceeded"), 2, id="ThrottlingException"),
+        pytest.param(xml_error("Throttled", 429, "Rate exceeded"), 2, id="Throttled"),
+        pytest.param(xml_error("KMSThrottling", 400), 2, id="KMSThrottling"),
+        pytest.param(NO_CONNECTION, 2, id="no connection"),
+        pytest.param(ConnectTimeoutError(endpoint_url=SNS_URL), 2, id="connect timeout"),
+        pytest.param(ProxyConnectionError(proxy_url="http://127.0.0.1:1"), 2, id="no proxy"),
+    ],
+)
+def test_sms_that_surely_was_not_sent_is_sent_again(wire: Wire, first_answer: Any, requests: int) -> None:
+    # Given an AWS that is busy or away at first
+    wire.answers["Publish"] = [first_answer]
+    clock = Clock()
+    # When a text is sent, Then it is sent once more after half a second, and gets its id
+    assert sender(clock).send(PHONE, "Hello").message_id == "m-1"
+    assert wire.operations == ["Publish"] * requests
+    assert clock.sleeps == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "sentence"),
+    [
+        pytest.param(NO_ANSWER, sms.MaybeSent, "^Publish failed with ReadTimeoutError: ", id="read timeout"),
+        pytest.param(CUT, sms.MaybeSent, "^Publish failed with ConnectionClosedError: ", id="connection lost"),
+        pytest.param(BROKEN_TLS, sms.MaybeSent, "^Publish failed with SSLError: ", id="TLS broken off"),
+        pytest.param(
+            xml_error("InternalError", 500), sms.MaybeSent, "^AWS refused Publish with InternalError: ", id="500"
+        ),
+        pytest.param(xml_error("ServiceUnavailable", 503), sms.MaybeSent, " ServiceUnavailable: ", id="503"),
+        pytest.param(
+            http("<html>Proxy", 200), sms.MaybeSent, "^Publish failed with ResponseParserError: ", id="no XML"
+        ),
+        pytest.param(BAD_CERTIFICATE, sms.AwsError, "^Publish failed with SSLError: ", id="certificate not trusted"),
+        pytest.param(
+            xml_error("InvalidParameter"), sms.AwsError, "^AWS refused Publish with InvalidParameter: ", id="400"
+        ),
+        pytest.param(xml_error("AuthorizationError", 403), sms.AwsError, " AuthorizationError: ", id="403"),
+        pytest.param(xml_error("KMSAccessDenied"), sms.AwsError, " KMSAccessDenied: ", id="KMS"),
+    ],
+)
+def test_sms_that_may_have_been_sent_or_never_will_be_is_sent_once(
+    wire: Wire, answer: Any, kind: type[Exception], sentence: str
+) -> None:
+    # Given an AWS that would take a second try
+    wire.answers["Publish"] = [answer]
+    clock = Clock()
+    # When a text is sent, Then one request left, and the error tells sent from perhaps sent
+    with pytest.raises(kind, match=sentence) as error:
+        sender(clock).send(PHONE, "Hello")
+    assert type(error.value) is kind
+    assert (wire.operations, clock.sleeps) == (["Publish"], [])
+
+
+def test_sms_that_stays_throttled_is_tried_as_often_as_retries_say_with_growing_pauses(wire: Wire) -> None:
+    # Given an AWS that throttles for ever, and 8 retries
+    wire.answers["Publish"] = [xml_error("Throttling", 400, "Rate exceeded") for _ in range(20)]
+    clock = Clock()
+    # When a text is sent, Then it fails after 9 requests, pauses grow to 20 seconds
+    with pytest.raises(sms.AwsError, match=r"^AWS refused Publish with Throttling: .* It said: Rate exceeded\.$"):
+        sender(clock, retries="8").send(PHONE, "Hello")
+    assert wire.operations == ["Publish"] * 9
+    assert clock.sleeps == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 20.0, 20.0]
+
+
+def test_sms_with_no_retries_is_sent_once(wire: Wire) -> None:
+    # Given Retries 0 and an AWS that throttles, When a text is sent, Then there is one request
+    wire.answers["Publish"] = [xml_error("Throttling")]
+    with pytest.raises(sms.AwsError, match="Throttling"):
+        sender(retries="0").send(PHONE, "Hello")
+    assert wire.operations == ["Publish"]
+
+
+def test_sms_that_is_too_long_is_never_sent(wire: Wire) -> None:
+    # Given 1531 letters, When sent, Then no request leaves
+    with pytest.raises(sms.InputError, match=r"^The SMS would be 1531 characters long"):
+        sender().send(PHONE, "a" * 1531)
+    assert wire.requests == []
+
+
+@pytest.mark.parametrize(
+    ("given", "attributes"),
+    [
+        pytest.param({}, {"AWS.SNS.SMS.SMSType": "Transactional"}, id="defaults"),
+        pytest.param(
+            {"smsType": "Promotional", "senderId": "ACME", "originationNumber": "+1 425 555 0100"},
+            {
+                "AWS.SNS.SMS.SMSType": "Promotional",
+                "AWS.SNS.SMS.SenderID": "ACME",
+                "AWS.MM.SMS.OriginationNumber": "+14255550100",
+            },
+            id="all",
+        ),
+    ],
+)
+def test_sms_leaves_with_its_text_number_and_attributes(
+    wire: Wire, given: dict[str, Any], attributes: dict[str, str]
+) -> None:
+    # Given an instance, When a text is sent, Then Publish has the text as it is and the attributes of the instance
+    sender(**given).send(PHONE, "Ü {x} 100% 🔥\n+")
+    [request] = wire.requests
+    names = {key[:-5]: value for key, value in request.parameters.items() if key.endswith(".Name")}
+    sent = {name: request.parameters[f"{entry}.Value.StringValue"] for entry, name in names.items()}
+    types = {request.parameters[f"{entry}.Value.DataType"] for entry in names}
+    assert (request.parameters["PhoneNumber"], request.parameters["Message"]) == (PHONE, "Ü {x} 100% 🔥\n+")
+    assert (sent, types) == (attributes, {"String"})
+
+
+def test_queue_is_asked_for_ten_messages_and_hands_over_what_is_needed_of_each(wire: Wire) -> None:
+    # Given two messages on the queue, one without a body or attributes
+    messages = [
+        {
+            "MessageId": "sqs-1",
+            "ReceiptHandle": "handle-1",
+            "Body": "{}",
+            "Attributes": {"SentTimestamp": "1767225600500"},
+        },
+        {"MessageId": "sqs-2", "ReceiptHandle": "handle-2"},
+    ]
+    wire.answers["ReceiveMessage"] = [http(json.dumps({"Messages": messages})), http("{}")]
+    queue = reply_queue()
+    # When received twice, Then both messages come, then none
+    assert queue.receive(7) == [
+        sms.Received("handle-1", "sqs-1", "{}", NOW + 0.5),
+        sms.Received("handle-2", "sqs-2", "", None),
+    ]
+    assert queue.receive(7) == []
+    # And the request is a long poll for ten
+    asked = wire.requests[0].parameters
+    assert (asked["QueueUrl"], asked["WaitTimeSeconds"], asked["MaxNumberOfMessages"]) == (QUEUE, 7, 10)
+
+
+def test_queue_deletes_in_batches_of_ten_and_counts_what_failed(wire: Wire) -> None:
+    # Given 23 messages, of which AWS does not delete two
+    failed = [{"Id": "1", "SenderFault": True, "Code": "ReceiptHandleIsInvalid"}]
+    wire.answers["DeleteMessageBatch"] = [
+        http(json.dumps({"Successful": [], "Failed": failed})),
+        http("{}"),
+        http(json.dumps({"Successful": [], "Failed": failed})),
+    ]
+    # When deleted
+    count = reply_queue().delete([received("", number) for number in range(23)])
+    # Then three requests left, with ids of their own, and two is what is told
+    entries = [request.parameters["Entries"] for request in wire.requests]
+    assert count == 2
+    assert [len(batch) for batch in entries] == [10, 10, 3]
+    assert [entry["ReceiptHandle"] for entry in entries[2]] == ["handle-20", "handle-21", "handle-22"]
+    assert all(len({entry["Id"] for entry in batch}) == len(batch) for batch in entries)
+
+
+def test_queue_deletes_nothing_without_a_request(wire: Wire) -> None:
+    # Given no message, When deleted, Then AWS is not asked
+    assert reply_queue().delete([]) == 0
+    assert wire.requests == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [({"RedrivePolicy": '{"maxReceiveCount":5}'}, True), ({}, False)],
+    ids=["redrive policy", "none"],
+)
+def test_queue_has_a_dead_letter_queue_when_it_has_a_redrive_policy(
+    wire: Wire, attributes: dict[str, str], expected: bool
+) -> None:
+    # Given a queue with or without a redrive policy, When asked, Then it says so
+    wire.answers["GetQueueAttributes"] = [http(json.dumps({"Attributes": attributes}))]
+    assert reply_queue().has_dead_letter_queue() is expected
+
+
+def test_queue_that_does_not_exist_is_one_sentence(wire: Wire) -> None:
+    # Given a queue that is not there, When received from, Then the sentence says what to check
+    wire.answers["ReceiveMessage"] = [sqs_error("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")]
+    with pytest.raises(sms.AwsError) as error:
+        reply_queue().receive(1)
+    assert str(error.value) == (f"AWS refused ReceiveMessage with NonExistentQueue: {NO_QUEUE_ADVICE}. It said: No.")
+
+
+def test_receive_that_meets_a_server_error_is_tried_again_by_botocore(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an SQS that fails at first, and time that does not pass
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _seconds: None)
+    wire.answers["ReceiveMessage"] = [http("", 500), http("", 503)]
+    # When received with two retries, Then the third request is answered
+    assert reply_queue(retries="2").receive(1) == []
+    assert wire.operations == ["ReceiveMessage"] * 3
+
+
+@pytest.mark.usefixtures("wire")
+@pytest.mark.parametrize(
+    ("given", "service", "longest_wait", "expected"),
+    [
+        pytest.param({}, "sns", 0, (60.0, 10.0), id="defaults"),
+        pytest.param({"timeout": "5,2.5"}, "sns", 0, (5.0, 2.5), id="short"),
+        pytest.param({"timeout": "5,2"}, "sqs", 20, (30.0, 2.0), id="polling gets its wait plus ten"),
+        pytest.param({"timeout": "120,2"}, "sqs", 20, (120.0, 2.0), id="polling keeps a longer one"),
+    ],
+)
+def test_client_has_the_timeouts_of_the_instance(
+    given: dict[str, str], service: str, longest_wait: float, expected: tuple[float, float]
+) -> None:
+    # Given timeouts, When a client is made, Then it has them
+    config = sms.Aws(settings(**given)).client(service, 1, longest_wait).meta.config
+    assert (config.read_timeout, config.connect_timeout) == expected
+
+
+@pytest.mark.usefixtures("wire")
+def test_sending_client_never_repeats_by_itself_and_the_polling_client_as_retries_say() -> None:
+    # Given 3 retries, When the clients are made
+    chosen = settings(retries="3")
+    aws = sms.Aws(chosen)
+    # Then SNS has one attempt and SQS four, and both name their mode
+    assert sms.SmsSender(aws, chosen)._aws.client("sns", attempts=1).meta.config.retries == {
+        "mode": "standard",
+        "total_max_attempts": 1,
+    }
+    assert sms.ReplyQueue(aws, chosen)._client.meta.config.retries == {"mode": "standard", "total_max_attempts": 4}
+
+
+@pytest.mark.usefixtures("wire")
+def test_client_of_a_service_is_made_once() -> None:
+    # Given an Aws, When asked twice for a service, Then it is the same client
+    aws = sms.Aws(settings())
+    assert aws.client("sns", 1) is aws.client("sns", 1)
+
+
+@pytest.mark.usefixtures("wire")
+@pytest.mark.parametrize(
+    ("given", "proxies"),
+    [({"proxy": True}, {"https": "http://127.0.0.1:3128"}), ({"proxy": False}, {})],
+    ids=["system proxy", "no proxy"],
+)
+def test_client_uses_the_proxy_of_the_system_only_when_told(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, bool], proxies: dict[str, str]
+) -> None:
+    # Given a proxy in the environment, When a client is made, Then it takes it or not
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
+    client = sms.Aws(settings(**given)).client("sns", 1)
+    assert client._endpoint.http_session._proxy_config.proxy_url_for("https://sns.example.com") == proxies.get("https")
+
+
+@pytest.mark.usefixtures("wire")
+@pytest.mark.parametrize(
+    ("insecure", "verify"), [(True, False), (False, True)], ids=["any certificate", "trusted only"]
+)
+def test_client_checks_certificates_unless_told_otherwise(insecure: bool, verify: bool) -> None:
+    # Given the checkbox, When a client is made, Then it checks certificates or not
+    assert sms.Aws(settings(insecure=insecure)).client("sqs", 1)._endpoint.http_session._verify is verify
+
+
+def test_requests_are_signed_with_the_keys_for_the_region(wire: Wire) -> None:
+    # Given keys and a region, When a text is sent, Then it is signed with them, there
+    sender(defaultRegion="eu-west-1", sqsQueueUrl="https://sqs.example.com/1/q").send(PHONE, "Hello")
+    [request] = wire.requests
+    assert request.url == "https://sns.eu-west-1.amazonaws.com/"
+    assert "Credential=AKIAEXAMPLE/" in request.authorization
+    assert "/eu-west-1/sns/aws4_request" in request.authorization
+
+
+def test_requests_without_keys_are_signed_with_the_role_of_the_machine(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given no keys and a machine with a role
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ASIAMACHINE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "machine-token")
+    # When a text is sent, Then it is signed with the machine's credentials
+    sender(credentials={}).send(PHONE, "Hello")
+    [request] = wire.requests
+    assert "Credential=ASIAMACHINE/" in request.authorization
+    assert request.token == "machine-token"
+
+
+@pytest.mark.parametrize("role", ["", "arn:aws:iam::123456789012:role/sms"], ids=["no role", "role"])
+def test_requests_without_keys_on_a_machine_without_a_role_are_one_sentence(wire: Wire, role: str) -> None:
+    # Given neither keys nor a machine's role, When a text is sent, Then the sentence says what to give
+    with pytest.raises(sms.AwsError) as error:
+        sender(credentials={}, roleArn=role).send(PHONE, "Hello")
+    assert type(error.value) is sms.AwsError
+    assert str(error.value) == (
+        "Publish needs AWS credentials and the machine has none: give AWS Access Key ID and AWS Secret Access Key, "
+        "or give the machine an AWS role."
+    )
+    assert wire.requests == []
+
+
+ROLE = "arn:aws:iam::123456789012:role/sms"
+
+
+def test_role_is_assumed_with_what_the_instance_says_and_signs_the_requests(wire: Wire) -> None:
+    # Given a role with everything it can have
+    chosen: dict[str, Any] = {
+        "roleArn": ROLE,
+        "roleSessionName": "soc",
+        "sessionDuration": "3600",
+        "roleExternalId": "external-9",
+    }
+    wire.answers["AssumeRole"] = [assumed(3600)]
+    # When a text is sent
+    sender(**chosen).send(PHONE, "Hello")
+    # Then the role is assumed with the keys, and the text is signed with the role
+    assume, publish = wire.requests
+    asked = {key: assume.parameters[key] for key in ("RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId")}
+    assert asked == {"RoleArn": ROLE, "RoleSessionName": "soc", "DurationSeconds": "3600", "ExternalId": "external-9"}
+    assert "Credential=AKIAEXAMPLE/" in assume.authorization
+    assert "Credential=ASIAROLE/" in publish.authorization
+    assert publish.token == "role-token"
+
+
+def test_role_without_a_name_or_external_id_has_the_default_name_and_no_external_id(wire: Wire) -> None:
+    # Given only a role, When a text is sent, Then the session is called xsoar-sms and lasts 900 seconds
+    sender(roleArn=ROLE).send(PHONE, "Hello")
+    asked = wire.requests[0].parameters
+    assert (asked["RoleSessionName"], asked["DurationSeconds"]) == ("xsoar-sms", "900")
+    assert "ExternalId" not in asked
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url"),
+    [("regional", "https://sts.eu-west-1.amazonaws.com/"), ("legacy", "https://sts.amazonaws.com/")],
+)
+def test_role_is_assumed_at_the_endpoint_of_the_region_or_the_global_one(wire: Wire, endpoint: str, url: str) -> None:
+    # Given the choice of the endpoint, When a text is sent from eu-west-1, Then the role is assumed there
+    queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/q"
+    sender(roleArn=ROLE, defaultRegion="eu-west-1", sqsQueueUrl=queue, sts_regional_endpoint=endpoint).send(PHONE, "Hi")
+    assert wire.requests[0].url == url
+
+
+@pytest.mark.parametrize("seconds", [900, 1800, 3600, 43200])
+def test_fifty_requests_of_a_session_assume_the_role_at_most_twice(wire: Wire, seconds: int) -> None:
+    # Given a role with sessions of so many seconds
+    wire.answers["AssumeRole"] = [assumed(seconds) for _ in range(60)]
+    chosen = settings(roleArn=ROLE, sessionDuration=str(seconds))
+    aws = sms.Aws(chosen)
+    texts, queue = sms.SmsSender(aws, chosen), sms.ReplyQueue(aws, chosen)
+    # When 25 texts are sent and 25 polls made
+    for _ in range(25):
+        texts.send(PHONE, "Hello")
+        queue.receive(1)
+    # Then it was assumed twice at most
+    assert wire.operations.count("AssumeRole") <= 2
+    assert len(wire.requests) - wire.operations.count("AssumeRole") == 50
+
+
+def test_role_is_assumed_anew_shortly_before_its_session_ends(wire: Wire) -> None:
+    # Given a first session with 150 of its 900 seconds left
+    wire.answers["AssumeRole"] = [assumed(150), assumed(900)]
+    # When three texts are sent, Then the role is assumed a second time, and no third
+    texts = sender(roleArn=ROLE)
+    for _ in range(3):
+        texts.send(PHONE, "Hello")
+    assert wire.operations == ["AssumeRole", "AssumeRole", "Publish", "Publish", "Publish"]
+
+
+def test_role_that_cannot_be_assumed_is_one_sentence_and_nothing_is_sent(wire: Wire) -> None:
+    # Given a role that does not trust the key, When a text is sent, Then the sentence says so, and surely nothing left
+    wire.answers["AssumeRole"] = [xml_error("AccessDenied", 403, "Not authorized to perform sts:AssumeRole")]
+    with pytest.raises(sms.AwsError) as error:
+        sender(roleArn=ROLE).send(PHONE, "Hello")
+    assert type(error.value) is sms.AwsError
+    assert str(error.value) == (
+        "AWS refused AssumeRole with AccessDenied: the key or role lacks the permission for AssumeRole, "
+        "or the role does not trust it. It said: Not authorized to perform sts:AssumeRole."
+    )
+    assert wire.operations == ["AssumeRole"]
+
+
+# ---------------------------------------------------------------- the conversation
+
+QUESTION = sms.AskText("Restart db-7?", ("Yes", "No"), entitlement(1))
+
+
+def ask_text(number: int, *options: str) -> sms.AskText:
+    return sms.AskText("Restart db-7?", options or ("Yes", "No"), entitlement(number))
+
+
+def test_question_is_stored_before_its_sms_leaves(server: Server) -> None:
+    # Given an AWS that looks at the context when it gets a text
+    aws, seen = FakeAws(), list[sms.Question]()
+    aws.before_publish = lambda: seen.extend(server.questions)
+    # When a question is asked
+    asked = conversation(aws, Clock()).ask(QUESTION, PHONE)
+    # Then it was there with its codes, its time and its end, and the phone got it
+    stored = question(codes={"0000": "Yes", "0001": "No"})
+    assert seen == [stored]
+    assert asked == sms.Asked(stored, "m-1")
+    assert aws.texts == [(PHONE, "Restart db-7?\nYes (0000) or No (0001)")]
+
+
+def test_question_whose_sms_is_refused_is_taken_out_again(server: Server) -> None:
+    # Given an AWS that refuses, and another question that is open
+    server.store(question(2))
+    aws = FakeAws(refused("InvalidParameter"))
+    # When a question is asked
+    with pytest.raises(sms.AwsError, match=r"^AWS refused Publish with InvalidParameter: ") as error:
+        conversation(aws, Clock()).ask(QUESTION, PHONE)
+    # Then it fails, and only the other question is there
+    assert type(error.value) is sms.AwsError
+    assert server.questions == [question(2)]
+
+
+def test_question_whose_sms_may_have_been_sent_stays_open_and_is_not_sent_twice(server: Server) -> None:
+    # Given an AWS that does not answer
+    aws = FakeAws(NO_ANSWER)
+    talk = conversation(aws, Clock())
+    # When a question is asked
+    with pytest.raises(sms.MaybeSent) as error:
+        talk.ask(QUESTION, PHONE)
+    # Then the sentence says so, no second text left, and a reply is taken
+    assert str(error.value) == (
+        "AWS did not answer, so the SMS to +1425*****82 may have been sent or not: Publish failed with "
+        "ReadTimeoutError: check the network, the proxy settings and the AWS Default Region. It said: "
+        'ReadTimeoutError: Read timeout on endpoint URL: "https://sns.us-east-1.amazonaws.com/". '
+        "The question stays open and a reply to it will be taken; it is not sent again by itself."
+    )
+    assert aws.texts == []
+    assert [outcome.text for outcome in talk.answer([reply("0001")])] == ["0001 - Thank you for your response!"]
+
+
+def test_question_that_cannot_be_taken_out_again_is_told(server: Server) -> None:
+    # Given an AWS that refuses and a context that then fails
+    aws = FakeAws(refused("InvalidParameter"))
+    aws.before_publish = lambda: server.fail.update(read=[RuntimeError("server is busy")])
+    # When a question is asked, Then both errors are in the sentence
+    with pytest.raises(sms.AwsError) as error:
+        conversation(aws, Clock()).ask(QUESTION, PHONE)
+    assert str(error.value) == (
+        "AWS refused Publish with InvalidParameter: check the phone number, the Origination Number and the Sender ID. "
+        "It said: No. Its question stays registered until it expires, as it could not be taken out: "
+        "The integration context cannot be read: RuntimeError: server is busy."
+    )
+
+
+def test_question_when_the_container_dies_while_sending_can_be_answered(server: Server) -> None:
+    # Given a container that is killed while the text leaves
+    aws = FakeAws()
+
+    def die() -> None:
+        raise Crash
+
+    aws.before_publish = die
+    with pytest.raises(Crash):
+        conversation(aws, Clock()).ask(QUESTION, PHONE)
+    # When the reply comes to another container, Then it is taken
+    assert conversation(FakeAws(), Clock()).answer([reply("0000")])[0].done
+    assert server.told == [("77", "00000001-0000-4000-8000-000000000000", PHONE, "Yes", "3")]
+
+
+@pytest.mark.parametrize("call", ["read", "write"])
+def test_question_that_cannot_be_stored_is_not_sent(server: Server, call: str) -> None:
+    # Given a context that fails, When a question is asked, Then it is an error and no text leaves
+    server.fail = {call: [RuntimeError("server is busy")]}
+    aws = FakeAws()
+    with pytest.raises(sms.StateError, match=r"RuntimeError: server is busy\.$"):
+        conversation(aws, Clock()).ask(QUESTION, PHONE)
+    assert (aws.texts, server.questions) == ([], [])
+
+
+def test_question_whose_sms_would_be_too_long_is_neither_stored_nor_sent(server: Server) -> None:
+    # Given a question that is 1 too long together with its codes
+    aws, text = FakeAws(), "a" * (1531 - len("\nYes (0000) or No (0001)"))
+    # When asked, Then nothing happened; one letter less is sent
+    with pytest.raises(sms.InputError, match=r"^The SMS would be 1531 characters long, but at most 1530 are allowed "):
+        conversation(aws, Clock()).ask(replace(QUESTION, question=text), PHONE)
+    assert (aws.texts, server.questions) == ([], [])
+    conversation(aws, Clock()).ask(replace(QUESTION, question=text[1:]), PHONE)
+    assert len(aws.texts[0][1]) == 1530
+
+
+def test_same_entitlement_asked_again_while_open_gets_the_same_codes(server: Server) -> None:
+    # Given an open question
+    aws, clock = FakeAws(), Clock()
+    talk = conversation(aws, clock, replyCodeMode="sequential")
+    talk.ask(QUESTION, PHONE)
+    clock.now += 3600
+    # When it is asked again with other words and the GUID in capitals
+    other = sms.Entitlement(QUESTION.entitlement.guid.upper(), "77", "3")
+    talk.ask(replace(QUESTION, question="Still: restart db-7?", entitlement=other), PHONE)
+    # Then the codes are the same, it is one question, and it stays open for a day from now
+    assert [text for _, text in aws.texts] == [
+        "Restart db-7?\nYes (1) or No (2)",
+        "Still: restart db-7?\nYes (1) or No (2)",
+    ]
+    assert [(q.created, q.expires, q.sends) for q in server.questions] == [(NOW, NOW + 3600 + DAY, 2)]
+
+
+def test_same_entitlement_asked_again_and_refused_stays_open(server: Server) -> None:
+    # Given an open question, and an AWS that refuses the second text
+    aws, clock = FakeAws(None, refused("InvalidParameter")), Clock()
+    talk = conversation(aws, clock)
+    talk.ask(QUESTION, PHONE)
+    with pytest.raises(sms.AwsError):
+        talk.ask(QUESTION, PHONE)
+    # When the first text is answered, Then the answer is taken
+    assert talk.answer([reply("0000")])[0].done
+    assert server.told
+
+
+@pytest.mark.xfail(strict=True, reason="a refused second send leaves its later expiry and its text behind")
+def test_refused_second_send_leaves_the_question_as_it_was(server: Server) -> None:
+    # Given an open question, and an AWS that refuses the second text an hour later
+    aws, clock = FakeAws(None, refused("InvalidParameter")), Clock()
+    talk = conversation(aws, clock)
+    talk.ask(QUESTION, PHONE)
+    before = server.questions
+    clock.now += 3600
+    # When it is asked again with other words, Then what was stored for the first text is what is left
+    with pytest.raises(sms.AwsError):
+        talk.ask(replace(QUESTION, question="Still?"), PHONE)
+    assert server.questions == before
+
+
+@pytest.mark.parametrize("options", [("Yes", "Later"), ("No", "Yes"), ("Yes",)], ids=["another", "order", "fewer"])
+def test_same_entitlement_asked_again_with_other_options_is_an_error(server: Server, options: tuple[str, ...]) -> None:
+    # Given an open question, When its entitlement comes with other options, Then it is refused and nothing is sent
+    aws = FakeAws()
+    talk = conversation(aws, Clock())
+    talk.ask(QUESTION, PHONE)
+    with pytest.raises(sms.InputError) as error:
+        talk.ask(ask_text(1, *options), PHONE)
+    assert str(error.value) == (
+        "The entitlement of this question is open with other options. Ask with a new one. Nothing was sent."
+    )
+    assert len(aws.texts) == 1
+
+
+@pytest.mark.parametrize("phone", [PHONE, OTHER_PHONE], ids=["the same phone", "another phone"])
+def test_entitlement_that_was_answered_is_not_asked_again(server: Server, phone: str) -> None:
+    # Given an answered question, When its entitlement is asked again, Then it is refused and nothing is sent
+    server.store(question(claim=claim(told_at=NOW)))
+    aws = FakeAws()
+    with pytest.raises(sms.InputError) as error:
+        conversation(aws, Clock()).ask(QUESTION, phone)
+    assert str(error.value) == (
+        "The entitlement of this question has been answered. Ask again with a new one. Nothing was sent."
+    )
+    assert aws.texts == []
+
+
+def test_sequential_codes_go_on_while_open_and_come_back_after_the_answer(server: Server) -> None:
+    # Given two sequential questions
+    aws = FakeAws()
+    talk = conversation(aws, Clock(), replyCodeMode="sequential")
+    talk.ask(ask_text(1), PHONE)
+    talk.ask(ask_text(2), PHONE)
+    # When the first is answered and a third asked, and one to another phone
+    talk.answer([reply("1")])
+    talk.ask(ask_text(3, "Now", "Later"), PHONE)
+    talk.ask(ask_text(4), OTHER_PHONE)
+    # Then 1 and 2 are free again, and another phone has its own numbers
+    assert [text.split("\n")[1] for _, text in aws.texts] == [
+        "Yes (1) or No (2)",
+        "Yes (3) or No (4)",
+        "Now (1) or Later (2)",
+        "Yes (1) or No (2)",
+    ]
+
+
+def test_codes_are_in_use_when_the_mode_is_changed_while_open(server: Server) -> None:
+    # Given random 0001 and 0002 open
+    aws = FakeAws()
+    conversation(aws, Clock(), lambda free, count: [n for n in free if n][:count]).ask(ask_text(1), PHONE)
+    # When the instance is changed to sequential and back
+    conversation(aws, Clock(), replyCodeMode="sequential").ask(ask_text(2), PHONE)
+    conversation(aws, Clock()).ask(ask_text(3), PHONE)
+    # Then no value is given twice
+    assert [list(q.codes) for q in server.questions] == [["0001", "0002"], ["3", "4"], ["0000", "0005"]]
+
+
+def test_codes_of_an_expired_question_are_free_again(server: Server) -> None:
+    # Given a sequential question that expired an instant ago, When another is asked, Then it gets its numbers
+    server.store(question(codes={"1": "Yes", "2": "No"}, expires=NOW))
+    asked = conversation(FakeAws(), Clock(), replyCodeMode="sequential").ask(ask_text(2), PHONE)
+    assert list(asked.question.codes) == ["1", "2"]
+
+
+@pytest.mark.parametrize("mode", ["random", "sequential"])
+def test_phone_with_too_many_open_questions_gets_no_more(server: Server, mode: str) -> None:
+    # Given a phone with 1000 open questions of ten options each, all codes in use
+    server.store(
+        *(question(n, codes={f"{n * 10 + place:04}": f"o{place}" for place in range(10)}) for n in range(1000))
+    )
+    aws = FakeAws()
+    # When one more is asked, Then it is refused, nothing sent, nothing written; another phone is not concerned
+    with pytest.raises(sms.InputError) as error:
+        conversation(aws, Clock(), replyCodeMode=mode).ask(ask_text(5000), PHONE)
+    assert str(error.value) == TOO_MANY
+    assert (aws.texts, server.writes) == ([], 0)
+    conversation(aws, Clock(), replyCodeMode=mode).ask(ask_text(5000), OTHER_PHONE)
+    assert len(aws.texts) == 1
+
+
+def test_two_containers_that_ask_at_once_share_no_code(server: Server) -> None:
+    # Given another container that registers 0000 and 0001 just before we do
+    server.meanwhile = [lambda: server.store(question(2, codes={"0000": "Yes", "0001": "No"}))]
+    # When we ask, Then ours has the next ones
+    conversation(FakeAws(), Clock()).ask(QUESTION, PHONE)
+    assert [list(q.codes) for q in server.questions] == [["0000", "0001"], ["0002", "0003"]]
+
+
+def test_asking_while_the_poller_answers_loses_neither(server: Server) -> None:
+    # Given an open question whose answer is claimed just before a new one is registered
+    talk = conversation(FakeAws(), Clock(), replyCodeMode="sequential")
+    talk.ask(ask_text(1), PHONE)
+    server.meanwhile = [lambda: server.store(replace(server.questions[0], claim=claim("No", "2")))]
+    # When the new one is asked, Then the claim is kept, and its numbers are in use until XSOAR was told
+    talk.ask(ask_text(2), PHONE)
+    first_question, second_question = server.questions
+    assert first_question.claim == claim("No", "2")
+    assert list(second_question.codes) == ["3", "4"]
+
+
+def test_asking_forgets_what_is_long_over(server: Server) -> None:
+    # Given a question that expired five days ago, When another is asked, Then the first is gone
+    server.store(question(1, created=NOW - 6 * DAY, expires=NOW - 5 * DAY))
+    conversation(FakeAws(), Clock()).ask(ask_text(2), PHONE)
+    assert [q.entitlement for q in server.questions] == [entitlement(2)]
+
+
+def test_plain_text_is_sent_as_it_is_and_stores_nothing(server: Server) -> None:
+    # Given a text with a URL, When sent, Then it leaves as it is
+    aws = FakeAws()
+    sent = conversation(aws, Clock()).notify(PHONE, " See https://example.com/?a=%20{b} \n")
+    assert sent.message_id == "m-1"
+    assert aws.texts == [(PHONE, " See https://example.com/?a=%20{b} \n")]
+    assert server.writes == 0
+
+
+def test_plain_text_that_may_have_been_sent_is_told(server: Server) -> None:
+    # Given an AWS that does not answer, When a text is sent, Then the sentence says so and speaks of no question
+    with pytest.raises(sms.MaybeSent) as error:
+        conversation(FakeAws(refused("InternalError", 500)), Clock()).notify(PHONE, "Hello")
+    assert str(error.value) == (
+        "AWS did not answer, so the SMS to +1425*****82 may have been sent or not: AWS refused Publish with "
+        "InternalError: look the code up in the AWS documentation. It said: No."
+    )
+
+
+@pytest.mark.parametrize(
+    ("of", "told"),
+    [
+        pytest.param(sms.Entitlement(GUID, "1234", "7"), ("1234", GUID, PHONE, "Yes", "7"), id="task number"),
+        pytest.param(
+            sms.Entitlement(GUID, "1234", "approval_task"), ("1234", GUID, PHONE, "Yes", "approval_task"), id="task tag"
+        ),
+        pytest.param(sms.Entitlement(GUID, "1234"), ("1234", GUID, PHONE, "Yes", ""), id="no task"),
+        pytest.param(sms.Entitlement(GUID, "c3d1-4e5f"), ("c3d1-4e5f", GUID, PHONE, "Yes", ""), id="playground"),
+    ],
+)
+def test_answer_tells_xsoar_incident_guid_phone_option_and_task(
+    server: Server, of: sms.Entitlement, told: tuple[str, ...]
+) -> None:
+    # Given an open question, When its code and word come in capitals, Then XSOAR gets the option as it was offered
+    server.store(replace(question(), entitlement=of))
+    clock = Clock(NOW + 5)
+    [outcome] = conversation(FakeAws(), clock).answer([reply("1234 YES!")])
+    assert server.told == [told]
+    assert (outcome.done, outcome.text, outcome.error) == (True, "1234 - Thank you for your response!", "")
+    # And the question is answered from now on
+    assert server.questions[0].claim == sms.Claim("Yes", "1234", "r-1", at=NOW + 5, told_at=NOW + 5)
+
+
+def test_option_is_on_record_before_xsoar_is_told(server: Server) -> None:
+    # Given a server that looks at the context when it is told, as by dying there
+    server.store(question())
+    server.fail = {"tell": [Crash()]}
+    # When the code comes
+    with pytest.raises(Crash):
+        conversation(FakeAws(), Clock()).answer([reply("5678", "in-7")])
+    # Then the claim was written first
+    assert server.questions[0].claim == sms.Claim("No", "5678", "in-7", NOW)
+    assert server.told == []
+
+
+@pytest.mark.parametrize(
+    ("fail", "told", "thanks"),
+    [
+        pytest.param({"written": [Crash()]}, 1, 1, id="after the claim"),
+        pytest.param({"told": [Crash()]}, 2, 1, id="after telling"),
+        pytest.param({"written": [None, Crash()]}, 1, 0, id="after settling"),
+    ],
+)
+def test_container_that_dies_between_two_steps_answers_once_with_what_was_chosen(
+    server: Server, fail: dict[str, list[BaseException | None]], told: int, thanks: int
+) -> None:
+    # Given a container that dies after a step of answering
+    server.store(question())
+    server.fail = fail
+    with pytest.raises(Crash):
+        conversation(FakeAws(), Clock()).answer([reply("5678", "in-7")])
+    # When another one starts, looks after the claims left, and gets the reply again
+    talk = conversation(FakeAws(), Clock(NOW + 1))
+    outcomes = [*talk.deliver_claims(), *talk.answer([reply("5678", "in-7")])]
+    # Then XSOAR was told the one option, it is on record, and there is one thank-you at most
+    answer = ("77", "00000001-0000-4000-8000-000000000000", PHONE, "No", "3")
+    assert server.told == [answer] * told
+    assert [(q.answered, q.claim and q.claim.option) for q in server.questions] == [(True, "No")]
+    assert [outcome.text for outcome in outcomes if outcome.text] == ["5678 - Thank you for your response!"] * thanks
+    assert outcomes[-1].done
+
+
+def test_answer_that_xsoar_refuses_twice_is_not_lost(server: Server) -> None:
+    # Given an XSOAR that is busy twice
+    server.store(question())
+    server.fail = {"tell": [RuntimeError("busy with +14255550182."), RuntimeError("busy")]}
+    talk = conversation(FakeAws(), Clock())
+    # When the reply comes three times
+    outcomes = [talk.answer([reply("1234", "in-1")])[0] for _ in range(2)]
+    claimed = server.questions[0].claim
+    outcomes += talk.answer([reply("1234", "in-1")])
+    # Then it is done at the third, with a thank-you; until then it stays, with its error on record
+    assert [(outcome.done, outcome.text, outcome.error) for outcome in outcomes] == [
+        (False, "", "XSOAR did not take the answer: RuntimeError: busy with +1425*****82."),
+        (False, "", "XSOAR did not take the answer: RuntimeError: busy."),
+        (True, "1234 - Thank you for your response!", ""),
+    ]
+    assert claimed == sms.Claim("Yes", "1234", "in-1", NOW, error="XSOAR did not take the answer: RuntimeError: busy.")
+    assert server.questions[0].claim == sms.Claim("Yes", "1234", "in-1", NOW, told_at=NOW)
+
+
+def test_another_code_while_xsoar_refuses_does_not_change_the_option_on_record(server: Server) -> None:
+    # Given a claim that XSOAR has not taken
+    server.store(question(claim=claim("Yes", "1234", reply_id="in-1")))
+    talk = conversation(FakeAws(), Clock(NOW + 60))
+    # When the person sends the other code, and then the claim is told
+    [outcome] = talk.answer([reply("5678", "in-2")])
+    talk.deliver_claims()
+    # Then XSOAR gets the first one, and the second has no effect
+    assert (outcome.verdict.match, outcome.text) == (None, "")
+    assert [answer[3] for answer in server.told] == ["Yes"]
+
+
+def test_reply_that_comes_twice_in_a_batch_is_told_and_thanked_once(server: Server) -> None:
+    # Given one reply that SQS hands over twice
+    server.store(question())
+    # When both are answered, Then both are done, one call and one thank-you
+    outcomes = conversation(FakeAws(), Clock()).answer([reply("1234", "in-1"), reply("1234", "in-1")])
+    assert [(outcome.done, outcome.text) for outcome in outcomes] == [
+        (True, "1234 - Thank you for your response!"),
+        (True, ""),
+    ]
+    assert len(server.told) == 1
+
+
+def test_batch_is_claimed_and_settled_in_one_write_each(server: Server) -> None:
+    # Given three questions to two phones
+    server.store(question(1), question(2, codes={"0042": "Later"}), question(3, OTHER_PHONE))
+    # When three codes and one text come in a batch
+    batch = [reply("1234", "a"), reply("42", "b"), reply("5678", "c", OTHER_PHONE), reply("thanks", "d")]
+    outcomes = conversation(FakeAws(), Clock()).answer(batch)
+    # Then all are answered, in two writes
+    assert [answer[3] for answer in server.told] == ["Yes", "Later", "No"]
+    assert [outcome.done for outcome in outcomes] == [True] * 4
+    assert server.writes == 2
+
+
+def test_replies_that_match_nothing_write_nothing(server: Server) -> None:
+    # Given no open question, When a text comes, Then it is done, silently, and nothing is written
+    [outcome] = conversation(FakeAws(), Clock()).answer([reply("hello")])
+    assert (outcome.done, outcome.text, server.writes, server.told) == (True, "", 0, [])
+
+
+def test_answer_that_another_container_settled_meanwhile_is_thanked_by_that_one(server: Server) -> None:
+    # Given another container that settles the claim just before we do
+    server.store(question())
+    server.meanwhile = [lambda: None, lambda: server.store(question(claim=claim(told_at=NOW)))]
+    # When we answer, Then we are done and send nothing
+    [outcome] = conversation(FakeAws(), Clock()).answer([reply("1234", "r-1")])
+    assert (outcome.done, outcome.text) == (True, "")
+
+
+def test_claim_conflict_judges_the_reply_against_what_is_there_now(server: Server) -> None:
+    # Given another container that answers the question with another reply just before we claim it
+    server.store(question(1), question(2, codes={"0042": "Later"}))
+    answered = question(1, claim=claim("No", "5678", reply_id="in-0", told_at=NOW))
+    server.meanwhile = [lambda: server.store(answered, question(2, codes={"0042": "Later"}))]
+    # When our reply is judged, Then it answers nothing any more and gets the codes that are left
+    [outcome] = conversation(FakeAws(), Clock()).answer([reply("1234", "in-1")])
+    assert outcome.text == f"{FAILURE}Later (0042)"
+    assert server.told == []
+
+
+@pytest.mark.parametrize("call", ["read", "write"])
+def test_context_that_fails_at_the_claim_tells_nobody(server: Server, call: str) -> None:
+    # Given a context that fails, When a code comes, Then it is an error and XSOAR is not told
+    server.store(question())
+    server.fail = {call: [RuntimeError("busy")]}
+    with pytest.raises(sms.StateError):
+        conversation(FakeAws(), Clock()).answer([reply()])
+    assert (server.told, server.questions) == ([], [question()])
+
+
+def test_feedback_turned_off_thanks_nobody(server: Server) -> None:
+    # Given an instance without feedback, When the code comes, Then it is answered without a text
+    server.store(question())
+    [outcome] = conversation(FakeAws(), Clock(), replyFeedbackEnabled=False).answer([reply()])
+    assert (outcome.done, outcome.text, len(server.told)) == (True, "", 1)
+
+
+def test_claims_of_more_than_a_day_are_left_to_the_operator(server: Server) -> None:
+    # Given a claim of a day ago, When claims are delivered, Then it is not told
+    server.store(question(claim=claim(at=NOW - DAY)))
+    assert conversation(FakeAws(), Clock()).deliver_claims() == []
+    assert server.told == []
+
+
+# ---------------------------------------------------------------- commands
+
+OTHER_GUID = "7a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
+
+
+class WarRoom:
+    """Runs commands as the server does, through `main`, and returns the entries they write."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+        self._patch, self._server = monkeypatch, server
+        self.aws, self.instance, clock = FakeAws(), params(), Clock()
+        monkeypatch.setattr(sms, "make_conversation", lambda chosen: talk_of(chosen, self.aws, clock))
+        monkeypatch.setattr(sms, "time", SimpleNamespace(time=clock))
+
+    def run(self, command: str, /, **args: str) -> list[Any]:
+        self._server.entries.clear()
+        self._patch.setattr(demisto, "command", lambda: command)
+        self._patch.setattr(demisto, "params", lambda: self.instance)
+        self._patch.setattr(demisto, "args", lambda: args)
+        with contextlib.suppress(SystemExit):
+            sms.main()
+        return list(self._server.entries)
+
+    def result(self, command: str, /, **args: str) -> tuple[dict[str, Any], str]:
+        """What a command that works puts in the context, and its readable text."""
+        [entry] = self.run(command, **args)
+        assert entry["Type"] == 1, entry
+        return entry["EntryContext"], entry["HumanReadable"]
+
+    def error(self, command: str, /, **args: str) -> str:
+        """The sentence of a command that fails."""
+        [entry] = self.run(command, **args)
+        assert entry["Type"] == 4, entry
+        assert "Traceback" not in entry["Contents"]
+        return str(entry["Contents"])
+
+
+@pytest.fixture
+def war_room(monkeypatch: pytest.MonkeyPatch, server: Server) -> WarRoom:
+    return WarRoom(monkeypatch, server)
+
+
+@pytest.mark.parametrize("command", ["send-notification", "aws-sns-sms-send-notification"])
+def test_send_notification_with_a_question_sends_codes(war_room: WarRoom, command: str) -> None:
+    # Given a message of SMSAskUser, When sent
+    message = f"Restart db-7? - Reply Yes or No: {GUID}@1234|7"
+    context, readable = war_room.result(command, to="+1 (425) 555-0182", message=message)
+    # Then the phone gets the codes, and the context has everything about them
+    assert war_room.aws.texts == [(PHONE, "Restart db-7?\nYes (0000) or No (0001)")]
+    assert context == {
+        "AWS.SNS.SMS": {
+            "MessageId": "m-1",
+            "PhoneNumber": "+14255550182",
+            "Entitlement": f"{GUID}@1234|7",
+            "ReplyCode": "Yes (0000) or No (0001)",
+            "CodesToOptions": {"0000": "Yes", "0001": "No"},
+        }
+    }
+    assert readable == (
+        "The question was sent to +14255550182 with the reply codes Yes (0000) or No (0001). Its message ID is m-1."
+    )
+
+
+def test_send_notification_without_an_entitlement_sends_the_text_as_it_is(war_room: WarRoom, server: Server) -> None:
+    # Given the text of a built-in Ask task, When sent
+    message = f"Please answer:\nhttps://xsoar.example.com/#/external/form/{GUID}@1234|7"
+    context, readable = war_room.result("send-notification", to=PHONE, message=message)
+    # Then it leaves as it is and nothing is stored
+    assert war_room.aws.texts == [(PHONE, message)]
+    assert context == {"AWS.SNS.SMS": {"MessageId": "m-1", "PhoneNumber": "+14255550182"}}
+    assert readable == "The SMS was sent to +14255550182. Its message ID is m-1."
+    assert server.context == {}
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        pytest.param(
+            {"message": "Hello"},
+            f'to is "", {NOT_E164}',
+            id="no to",
+        ),
+        pytest.param(
+            {"to": "4255550182", "message": "Hello"},
+            f'to is "42555***82", {NOT_E164}',
+            id="no plus",
+        ),
+        pytest.param(
+            {"to": PHONE}, "message is empty, but it must be the text to send. Nothing was sent.", id="no message"
+        ),
+        pytest.param(
+            {"to": PHONE, "message": " \n "},
+            "message is empty, but it must be the text to send. Nothing was sent.",
+            id="blank message",
+        ),
+        pytest.param(
+            {"to": PHONE, "message": f"Restart db-7? {GUID}@1234|7"},
+            "The message ends with an entitlement, but is not in the format of SMSAskUser: "
+            '"Question - Reply option1 or option2: GUID@incident|task". Nothing was sent. '
+            "Use the SMSAskUser automation, or take the entitlement out of the message.",
+            id="raw entitlement",
+        ),
+        pytest.param(
+            {"to": PHONE, "message": "ж" * 631},
+            "The SMS would be 631 characters long, but at most 630 are allowed "
+            "(1530 in the GSM-7 alphabet, 630 with any other character). Shorten it. Nothing was sent.",
+            id="too long",
+        ),
+    ],
+)
+def test_send_notification_that_cannot_be_sent_is_a_sentence_and_sends_nothing(
+    war_room: WarRoom, server: Server, args: dict[str, str], sentence: str
+) -> None:
+    # Given arguments that cannot be used, When sent, Then the sentence says what is accepted; nothing left or is stored
+    assert war_room.error("send-notification", **args) == sentence
+    assert (war_room.aws.texts, server.context) == ([], {})
+
+
+def test_send_notification_that_aws_refuses_is_a_sentence(war_room: WarRoom, server: Server) -> None:
+    # Given an AWS that refuses, When a question is sent, Then the sentence has the code and no question is left
+    war_room.aws.fail = [refused("AuthorizationError", 403)]
+    message = f"Restart db-7? - Reply Yes or No: {GUID}@1234|7"
+    assert war_room.error("send-notification", to=PHONE, message=message) == (
+        "AWS refused Publish with AuthorizationError: the key or role lacks the permission for Publish. It said: No."
+    )
+    assert server.questions == []
+
+
+TABLE_HEAD = "|EntitlementID|PhoneNumber|ReplyCodes|Message|Created|ExpiresAt|AgeHours|Answered|"
+
+
+def listed(war_room: WarRoom, **args: str) -> list[dict[str, Any]]:
+    context, _ = war_room.result("aws-sns-sms-list-entitlements", **args)
+    [(key, rows)] = context.items()
+    assert key == "AWS.SNS.SMS.Entitlement(val.EntitlementID && val.EntitlementID == obj.EntitlementID)"
+    return list(rows)
+
+
+def test_list_entitlements_shows_open_questions_newest_first(war_room: WarRoom, server: Server) -> None:
+    # Given an older and a newer open question, an answered and an expired one
+    of = sms.Entitlement(GUID, "1234", "approval_task")
+    newer = replace(question(text="x" * 150, codes={"7": "OK"}, created=NOW - 900), entitlement=of)
+    older = question(2, OTHER_PHONE, created=NOW - 5400, expires=NOW + 3600)
+    server.store(older, newer, question(3, claim=claim(told_at=NOW)), question(4, expires=NOW))
+    # When listed
+    rows = listed(war_room)
+    # Then the two open ones are there, with all that is known of them
+    assert rows == [
+        {
+            "EntitlementID": f"{GUID}@1234|approval_task",
+            "PhoneNumber": "+14255550182",
+            "ReplyCodes": "OK (7)",
+            "Message": "x" * 100,
+            "Created": "2025-12-31T23:45:00Z",
+            "ExpiresAt": "2026-01-02T00:00:00Z",
+            "AgeHours": 0.25,
+            "Answered": False,
+            "AnsweredAt": None,
+            "ChosenOption": None,
+            "Error": None,
+        },
+        {
+            "EntitlementID": "00000002-0000-4000-8000-000000000000@77|3",
+            "PhoneNumber": "+14255550183",
+            "ReplyCodes": "Yes (1234) or No (5678)",
+            "Message": "Restart db-7?",
+            "Created": "2025-12-31T22:30:00Z",
+            "ExpiresAt": "2026-01-01T01:00:00Z",
+            "AgeHours": 1.5,
+            "Answered": False,
+            "AnsweredAt": None,
+            "ChosenOption": None,
+            "Error": None,
+        },
+    ]
+
+
+def test_list_entitlements_with_the_answered_shows_when_and_what(war_room: WarRoom, server: Server) -> None:
+    # Given an answered question and a claim that XSOAR has not taken
+    server.store(question(1, claim=claim(told_at=NOW + 60)), question(2, claim=claim("No", "5678", error="Busy.")))
+    # When listed with and without the answered ones
+    rows = {row["EntitlementID"][:8]: row for row in listed(war_room, show_answered="true")}
+    shown = ("Answered", "AnsweredAt", "ChosenOption", "Error")
+    # Then the answer is there; the claim is no answer yet, and shows its error
+    assert [rows["00000001"][key] for key in shown] == [True, "2026-01-01T00:01:00Z", "Yes", None]
+    assert [rows["00000002"][key] for key in shown] == [False, None, "No", "Busy."]
+    assert [row["EntitlementID"][:8] for row in listed(war_room)] == ["00000002"]
+
+
+def test_list_entitlements_of_a_phone_shows_no_other(war_room: WarRoom, server: Server) -> None:
+    # Given questions to two phones, When one is asked for, as people write it, Then only its question is there
+    server.store(question(1), question(2, OTHER_PHONE))
+    assert [row["PhoneNumber"] for row in listed(war_room, phone_number="+1 425-555-0183")] == [OTHER_PHONE]
+
+
+def test_list_entitlements_is_a_table_to_read(war_room: WarRoom, server: Server) -> None:
+    # Given a question of two lines with a bar, When listed, Then the table has one row
+    server.store(question(text="Restart\ndb|7?"))
+    _, readable = war_room.result("aws-sns-sms-list-entitlements")
+    title, head, _, row = readable.strip().split("\n")
+    assert (title, head) == ("### Entitlements", TABLE_HEAD)
+    assert row == (
+        "| 00000001-0000-4000-8000-000000000000@77\\|3 | +14255550182 | Yes (1234) or No (5678) | Restart<br>db\\|7? "
+        "| 2026-01-01T00:00:00Z | 2026-01-02T00:00:00Z | 0.0 | False |"
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        pytest.param({}, "There are no open questions.", id="all"),
+        pytest.param({"phone_number": PHONE}, "There are no open questions of +14255550182.", id="of a phone"),
+        pytest.param({"show_answered": "true"}, "There are no questions.", id="with the answered"),
+    ],
+)
+def test_list_entitlements_of_nothing_is_a_sentence(war_room: WarRoom, args: dict[str, str], sentence: str) -> None:
+    # Given no question, When listed, Then a sentence says so
+    assert war_room.run("aws-sns-sms-list-entitlements", **args)[0]["HumanReadable"] == sentence
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        pytest.param({"show_answered": "all"}, 'show_answered is "all", but it must be true or false.', id="flag"),
+        pytest.param(
+            {"phone_number": "0182"},
+            f'phone_number is "0182", {NOT_E164}',
+            id="phone",
+        ),
+    ],
+)
+def test_list_entitlements_with_a_bad_argument_is_a_sentence(
+    war_room: WarRoom, args: dict[str, str], sentence: str
+) -> None:
+    # Given an argument that cannot be used, When listed, Then the sentence names it
+    assert war_room.error("aws-sns-sms-list-entitlements", **args) == sentence
+
+
+def test_list_entitlements_of_a_context_that_cannot_be_read_is_a_sentence(war_room: WarRoom, server: Server) -> None:
+    # Given text in the context that is not JSON, When listed, Then it is no empty list
+    server.context = {"entitlements": "{"}
+    assert war_room.error("aws-sns-sms-list-entitlements") == unreadable("JSONDecodeError")
+    assert server.context == {"entitlements": "{"}
+
+
+def test_inject_reply_with_a_code_answers_as_a_phone_does_and_sends_nothing(war_room: WarRoom, server: Server) -> None:
+    # Given an open question, When its code and word are injected
+    server.store(question())
+    context, readable = war_room.result(
+        "aws-sns-sms-inject-reply", phone_number="+1 425 555 0182", reply_code="1234 yes"
+    )
+    # Then XSOAR is told, the question is answered, and no text leaves
+    assert server.told == [("77", "00000001-0000-4000-8000-000000000000", PHONE, "Yes", "3")]
+    assert server.questions[0].answered
+    assert war_room.aws.texts == []
+    assert context == {
+        "AWS.SNS.SMS.TestReply": {
+            "Success": True,
+            "PhoneNumber": "+14255550182",
+            "ReplyCode": "1234",
+            "ChosenOption": "Yes",
+            "EntitlementGUID": "00000001-0000-4000-8000-000000000000",
+            "IncidentID": "77",
+            "TaskID": "3",
+            "Error": None,
+        }
+    }
+    assert readable == 'The reply chose "Yes" in incident 77.'
+
+
+@pytest.mark.parametrize(
+    ("questions", "sentence"),
+    [
+        pytest.param([], '"9999" is no reply code of +14255550182. It has no open questions.', id="nothing open"),
+        pytest.param(
+            [question(1), question(2, codes={"0042": "Later"}), question(3, expires=NOW, codes={"1": "A"})],
+            '"9999" is no reply code of +14255550182. Its active codes are: Yes (1234), No (5678), Later (0042).',
+            id="two open",
+        ),
+    ],
+)
+def test_inject_reply_that_matches_nothing_is_no_success_and_no_error(
+    war_room: WarRoom, server: Server, questions: list[sms.Question], sentence: str
+) -> None:
+    # Given open questions or none, When another code is injected, Then it is no success and the active codes are told
+    server.store(*questions)
+    context, readable = war_room.result("aws-sns-sms-inject-reply", phone_number=PHONE, reply_code="9999")
+    assert context == {
+        "AWS.SNS.SMS.TestReply": {
+            "Success": False,
+            "PhoneNumber": "+14255550182",
+            "ReplyCode": "9999",
+            "ChosenOption": None,
+            "EntitlementGUID": None,
+            "IncidentID": None,
+            "TaskID": None,
+            "Error": sentence,
+        }
+    }
+    assert readable == sentence
+    assert (server.told, war_room.aws.texts) == ([], [])
+
+
+def test_inject_reply_that_xsoar_refuses_is_no_success(war_room: WarRoom, server: Server) -> None:
+    # Given an XSOAR that is busy, When a code is injected, Then it says so, and the claim stays for the poller
+    server.store(question())
+    server.fail = {"tell": [RuntimeError("busy")]}
+    context, readable = war_room.result("aws-sns-sms-inject-reply", phone_number=PHONE, reply_code="1234")
+    outputs = context["AWS.SNS.SMS.TestReply"]
+    assert (outputs["Success"], outputs["ChosenOption"]) == (False, "Yes")
+    assert outputs["Error"] == readable == "XSOAR did not take the answer: RuntimeError: busy."
+    assert server.questions[0].holds_codes_at(NOW)
+
+
+def test_inject_reply_of_the_same_code_twice_answers_once(war_room: WarRoom, server: Server) -> None:
+    # Given an open question, When its code is injected twice, Then the second matches nothing
+    server.store(question())
+    results = [
+        war_room.result("aws-sns-sms-inject-reply", phone_number=PHONE, reply_code="1234")[0]["AWS.SNS.SMS.TestReply"]
+        for _ in range(2)
+    ]
+    assert [result["Success"] for result in results] == [True, False]
+    assert len(server.told) == 1
+
+
+def test_test_module_asks_the_queue_and_says_ok(wire: Wire, war_room: WarRoom, server: Server) -> None:
+    # Given a queue that answers, When Test is pressed, Then the queue was asked, the context was not, and it says ok
+    server.fail = {"read": [AssertionError("no context in test-module")]}
+    assert war_room.run("test-module") == ["ok"]
+    assert wire.operations == ["GetQueueAttributes"]
+
+
+def test_test_module_without_a_queue_is_a_sentence(wire: Wire, war_room: WarRoom) -> None:
+    # Given no such queue, When Test is pressed, Then the sentence has the code and what to check
+    wire.answers["GetQueueAttributes"] = [sqs_error("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")]
+    assert war_room.error("test-module") == (
+        f"AWS refused GetQueueAttributes with NonExistentQueue: {NO_QUEUE_ADVICE}. It said: No."
+    )
+
+
+@pytest.mark.parametrize(
+    "command", ["test-module", "send-notification", "aws-sns-sms-list-entitlements", "aws-sns-sms-inject-reply"]
+)
+def test_every_command_checks_the_parameters_first(war_room: WarRoom, command: str) -> None:
+    # Given a parameter that cannot be used, When any command is run, Then the sentence names it
+    war_room.instance = params(retries="many")
+    assert war_room.error(command, to=PHONE, message="Hello") == (
+        'Retries is "many", but it must be a whole number from 0 to 10.'
+    )
+    assert war_room.aws.texts == []
+
+
+# ---------------------------------------------------------------- the long-running loop
+
+
+class FakeQueue:
+    """Stands for ReplyQueue: what is not deleted comes again at once, oldest last. `fail`: errors of the next polls."""
+
+    def __init__(self) -> None:
+        self.messages: list[sms.Received] = []
+        self.fail: list[BaseException] = []
+        self.dead_letters = True
+        self.undeletable = 0
+        self.waits: list[int] = []
+        self._number = 0
+
+    def put(self, *bodies: Any) -> None:
+        for body in bodies:
+            self._number += 1
+            self.messages.append(received(body, self._number, NOW + self._number))
+
+    def receive(self, wait: int) -> list[sms.Received]:
+        self.waits.append(wait)
+        if self.fail:
+            raise self.fail.pop(0)
+        return list(reversed(self.messages[:10]))
+
+    def delete(self, messages: Sequence[sms.Received]) -> int:
+        kept, self.undeletable = min(self.undeletable, len(messages)), 0
+        gone = {message.handle for message in messages[kept:]}
+        self.messages = [message for message in self.messages if message.handle not in gone]
+        return kept
+
+    def has_dead_letter_queue(self) -> bool:
+        return self.dead_letters
+
+
+class Scene:
+    """A poller with its queue, its AWS and its clock; `poll` runs it once and returns the texts that left."""
+
+    def __init__(self, server: Server, **changes: Any) -> None:
+        self.server, self.queue, self.aws, self.clock = server, FakeQueue(), FakeAws(), Clock()
+        self.changes = changes
+        self.start()
+
+    def start(self) -> None:
+        """A new container."""
+        chosen = settings(**self.changes)
+        talk = conversation(self.aws, self.clock, **self.changes)
+        self.desk = sms.FeedbackDesk(sms.SmsSender(self.aws, chosen, lambda _seconds: None))  # type: ignore[arg-type]
+        queue: Any = self.queue
+        self.poller = sms.Poller(chosen, queue, talk, self.desk, self.clock.sleep, self.clock)
+
+    def poll(self) -> list[str]:
+        before = len(self.aws.texts)
+        try:
+            self.poller.poll()
+        finally:
+            wait(self.desk._sending, 10)
+        return [text for _, text in self.aws.texts[before:]]
+
+    def run(self) -> None:
+        """Run until a Crash, which the queue raises once its `fail` says so."""
+        with pytest.raises(Crash):
+            self.poller.run()
+        wait(self.desk._sending, 10)
+
+
+@pytest.fixture
+def scene(server: Server) -> Scene:
+    return Scene(server)
+
+
+def inbound(text: str, number: str = "in-1", phone: str = PHONE) -> dict[str, Any]:
+    return envelope(payload(text, inboundMessageId=number, originationNumber=phone), Timestamp=None)
+
+
+def test_poller_answers_a_code_thanks_and_deletes(scene: Scene, server: Server) -> None:
+    # Given an open question and its code on the queue
+    server.store(question())
+    scene.queue.put(inbound("1234"))
+    # When polled, Then XSOAR was told, the person thanked, the message gone, nothing to complain of
+    assert scene.poll() == ["1234 - Thank you for your response!"]
+    assert [answer[3] for answer in server.told] == ["Yes"]
+    assert scene.queue.messages == []
+    assert (server.errors, server.health) == ([], [""])
+
+
+def test_poller_sends_the_codes_for_a_wrong_reply_once_and_deletes_it(scene: Scene, server: Server) -> None:
+    # Given an open question, and a wrong reply that comes again
+    server.store(question())
+    scene.queue.put(inbound("yes", "in-1"))
+    scene.queue.undeletable = 1
+    # When polled twice, Then the codes are sent once, and the question is open
+    assert scene.poll() == [f"{FAILURE}Yes (1234), No (5678)"]
+    assert scene.poll() == []
+    assert (scene.queue.messages, server.told) == ([], [])
+    assert server.questions == [question()]
+
+
+def test_poller_is_silent_to_a_phone_with_nothing_open(scene: Scene, server: Server) -> None:
+    # Given no question, When a text comes, Then it is deleted, nobody hears of it
+    scene.queue.put(inbound("hello"))
+    assert scene.poll() == []
+    assert (scene.queue.messages, server.told, server.writes) == ([], [], 0)
+
+
+def test_poller_handles_a_batch_oldest_first(scene: Scene, server: Server) -> None:
+    # Given two replies to one question, which SQS hands over in the wrong order
+    server.store(question())
+    scene.queue.put(inbound("5678", "in-1"), inbound("1234", "in-2"))
+    # When polled, Then the older one is the answer
+    assert scene.poll() == ["5678 - Thank you for your response!"]
+    assert [answer[3] for answer in server.told] == ["No"]
+
+
+def test_poller_leaves_a_reply_that_xsoar_refuses_and_tells_it_again(scene: Scene, server: Server) -> None:
+    # Given an XSOAR that is busy twice
+    server.store(question())
+    server.fail = {"tell": [RuntimeError("busy"), RuntimeError("busy")]}
+    scene.queue.put(inbound("1234"))
+    # When polled three times
+    texts = [scene.poll() for _ in range(3)]
+    # Then it was told at the third, thanked once, deleted, and the health is clear again
+    assert texts == [[], [], ["1234 - Thank you for your response!"]]
+    assert len(server.told) == 1
+    assert scene.queue.messages == []
+    scene.clock.now += 60
+    scene.poll()
+    assert server.health == ["", "XSOAR did not take the answer: RuntimeError: busy.", ""]
+    assert server.errors == ["XSOAR did not take the answer: RuntimeError: busy."]
+
+
+def test_poller_tells_a_refused_claim_again_although_its_message_does_not_come_back(
+    scene: Scene, server: Server
+) -> None:
+    # Given a claim that XSOAR refused, and whose message is in the dead-letter queue
+    server.store(question())
+    server.fail = {"tell": [RuntimeError("busy")]}
+    scene.queue.put(inbound("1234"))
+    scene.poll()
+    scene.queue.messages.clear()
+    # When a second is over, Then it is told and thanked
+    scene.clock.now += 1
+    assert scene.poll() == ["1234 - Thank you for your response!"]
+    assert [answer[3] for answer in server.told] == ["Yes"]
+
+
+def test_poller_tells_claims_of_a_dead_container_at_its_start(server: Server) -> None:
+    # Given a claim that a container left, When another one starts, Then its first poll tells and thanks
+    server.store(question(claim=claim(at=NOW - 1)))
+    assert Scene(server).poll() == ["1234 - Thank you for your response!"]
+    assert [answer[3] for answer in server.told] == ["Yes"]
+
+
+def test_poller_leaves_a_fresh_claim_to_the_container_that_made_it(scene: Scene, server: Server) -> None:
+    # Given a poller that runs, and a claim that another container makes now
+    scene.poll()
+    server.store(question(claim=claim(at=NOW)))
+    # When 29 seconds are over it is left, When 30 are it is told
+    scene.clock.now = NOW + 29
+    assert scene.poll() == []
+    scene.clock.now = NOW + 30
+    assert scene.poll() == ["1234 - Thank you for your response!"]
+
+
+@pytest.mark.parametrize(("body", "reason"), MALFORMED)
+def test_poller_leaves_what_is_no_reply_to_the_dead_letter_queue(
+    scene: Scene, server: Server, body: Any, reason: str
+) -> None:
+    # Given a queue with a redrive policy, and a reply beside a message that is none
+    server.store(question())
+    scene.queue.put(body, inbound("1234"))
+    # When polled, Then the reply is answered, the other is left, and logged without its content
+    scene.poll()
+    assert [answer[3] for answer in server.told] == ["Yes"]
+    assert [message.handle for message in scene.queue.messages] == ["handle-1"]
+    assert server.errors == [f"1 messages of the queue are no replies: {reason}. Since the start: 1."]
+
+
+def test_poller_without_a_dead_letter_queue_deletes_what_is_no_reply_and_counts_it(
+    scene: Scene, server: Server
+) -> None:
+    # Given a queue without a redrive policy and three such messages
+    scene.queue.dead_letters = False
+    scene.queue.put("17", "hello", "hello")
+    scene.poll()
+    scene.queue.put("{}")
+    scene.poll()
+    # When polled, Then they are gone, and the log counts them
+    assert scene.queue.messages == []
+    assert server.errors == [
+        "3 messages of the queue are no replies: it is not JSON; it is not a JSON object. Since the start: 3.",
+        f"1 messages of the queue are no replies: {NEITHER}. Since the start: 4.",
+    ]
+
+
+def test_poller_notes_messages_that_were_not_deleted_and_answers_them_once(scene: Scene, server: Server) -> None:
+    # Given a message that AWS does not delete at first
+    server.store(question())
+    scene.queue.put(inbound("1234"))
+    scene.queue.undeletable = 1
+    # When polled twice, Then there is one answer and one thank-you, and it is gone
+    assert scene.poll() == ["1234 - Thank you for your response!"]
+    assert scene.poll() == []
+    assert (len(server.told), scene.queue.messages) == (1, [])
+    assert server.infos == ["1 messages of the queue were not deleted; they will come again and change nothing."]
+
+
+def test_poller_sends_no_feedback_when_it_is_turned_off(server: Server) -> None:
+    # Given an instance without feedback, When a code and a wrong reply come, Then no text leaves
+    scene = Scene(server, replyFeedbackEnabled=False)
+    server.store(question(1), question(2, OTHER_PHONE))
+    scene.queue.put(inbound("1234"), inbound("what?", "in-2", OTHER_PHONE))
+    assert scene.poll() == []
+    assert (len(server.told), scene.queue.messages) == (1, [])
+
+
+def test_poller_whose_feedback_cannot_be_sent_keeps_the_answer(scene: Scene, server: Server) -> None:
+    # Given an AWS that refuses the thank-you
+    server.store(question())
+    scene.aws.fail = [refused("InvalidParameter", message="PhoneNumber 14255550182 is not valid")]
+    scene.queue.put(inbound("1234"))
+    # When polled twice, Then the answer stands, nothing is sent again, and the log has no phone number
+    assert (scene.poll(), scene.poll()) == ([], [])
+    assert (len(server.told), scene.queue.messages) == (1, [])
+    assert server.questions[0].answered
+    [error] = server.errors
+    assert error == (
+        "A feedback SMS could not be sent: AwsError: AWS refused Publish with InvalidParameter: check the phone "
+        "number, the Origination Number and the Sender ID. It said: PhoneNumber 1425*****82 is not valid."
+    )
+
+
+def test_poller_that_cannot_read_the_context_takes_nothing_off_the_queue(scene: Scene, server: Server) -> None:
+    # Given text in the context that is not JSON, and a reply on the queue
+    server.context = {"entitlements": "{"}
+    scene.queue.put(inbound("1234"))
+    # When polled, Then it is an error, the message is there and the text is as it was
+    with pytest.raises(sms.StateError):
+        scene.poll()
+    assert len(scene.queue.messages) == 1
+    assert server.context == {"entitlements": "{"}
+
+
+def test_poller_survives_a_context_that_fails_and_clears_its_health(scene: Scene, server: Server) -> None:
+    # Given a context that fails twice and a reply on the queue
+    server.store(question())
+    server.fail = {"read": [RuntimeError("busy"), RuntimeError("busy")]}
+    scene.queue.put(inbound("1234"))
+    scene.queue.fail = []
+    # When run until the queue says stop
+    _stop_after(scene, polls=2)
+    # Then it waited one and two seconds, then answered; the health was told and cleared
+    assert scene.clock.sleeps == [1.0, 2.0]
+    assert [answer[3] for answer in server.told] == ["Yes"]
+    assert server.health == ["The integration context cannot be read: RuntimeError: busy.", ""]
+    assert server.errors == ["The integration context cannot be read: RuntimeError: busy."]
+
+
+def _stop_after(scene: Scene, polls: int) -> None:
+    """Run the poller until the queue was asked so many times."""
+    receive = scene.queue.receive
+
+    def counted(wait: int) -> list[sms.Received]:
+        if len(scene.queue.waits) >= polls:
+            raise Crash
+        return receive(wait)
+
+    scene.queue.receive = counted  # type: ignore[method-assign]
+    scene.run()
+
+
+def test_poller_backs_off_to_a_minute_while_aws_fails_and_starts_anew_after_it_worked(
+    scene: Scene, server: Server
+) -> None:
+    # Given an AWS that fails eight times, works, and fails again
+    away = sms.AwsError("ReceiveMessage failed.")
+    scene.queue.fail = [away] * 8
+    _stop_after(scene, polls=9)
+    scene.queue.fail = [away]
+    scene.queue.waits.clear()
+    # When it goes on, Then pauses were 1 to 60 seconds, then 1 again; the health was told and cleared
+    _stop_after(scene, polls=2)
+    assert scene.clock.sleeps == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 1.0]
+    assert server.health == ["", "ReceiveMessage failed.", "", "ReceiveMessage failed.", ""]
+    assert server.errors == ["ReceiveMessage failed."] * 2
+
+
+def test_poller_survives_what_nobody_thought_of(scene: Scene, server: Server) -> None:
+    # Given an error that is a bug, When run, Then it is a sentence of the health, and the poller goes on
+    scene.queue.fail = [ZeroDivisionError("division of +14255550182 by zero")]
+    _stop_after(scene, polls=2)
+    assert server.health == [
+        "",
+        "The poller failed and goes on: ZeroDivisionError: division of +1425*****82 by zero.",
+        "",
+    ]
+
+
+def test_poller_survives_a_health_that_cannot_be_written_and_writes_it_later(scene: Scene, server: Server) -> None:
+    # Given a server that refuses the health text at first
+    server.fail = {"health": [RuntimeError("busy")] * 2}
+    scene.queue.fail = [sms.AwsError("ReceiveMessage failed.")] * 3
+    # When run, Then the poller goes on, and the text is there once the server takes it
+    _stop_after(scene, polls=4)
+    assert server.health == ["ReceiveMessage failed.", ""]
+
+
+@pytest.mark.parametrize(("interval", "longest"), [("10", 10), ("20", 20), ("300", 20), ("1", 1)])
+def test_poller_waits_as_long_as_the_interval_says(server: Server, interval: str, longest: int) -> None:
+    # Given an interval, When polled, Then that is how long SQS holds the request
+    scene = Scene(server, pollInterval=interval)
+    scene.poll()
+    assert scene.queue.waits == [longest]
+
+
+def test_poller_waits_no_longer_than_until_a_claim_is_due(scene: Scene, server: Server) -> None:
+    # Given a claim that XSOAR refuses four times
+    server.store(question(claim=claim(at=NOW - 60)))
+    server.fail = {"tell": [RuntimeError("busy")] * 4}
+    # When polled each time when the wait is over, Then the wait doubles from a second to the interval
+    for _ in range(5):
+        scene.poll()
+        scene.clock.now += scene.queue.waits[-1]
+    assert scene.queue.waits == [1, 2, 4, 8, 10]
+    assert len(server.told) == 1
+
+
+@pytest.mark.parametrize(
+    ("fail", "thanks"),
+    [
+        pytest.param({"written": [Crash()]}, 1, id="after the claim"),
+        pytest.param({"told": [Crash()]}, 1, id="after telling"),
+        pytest.param({"written": [None, Crash()]}, 0, id="after settling"),
+    ],
+)
+def test_poller_that_dies_between_two_steps_and_starts_again_answers_once(
+    scene: Scene, server: Server, fail: dict[str, list[BaseException | None]], thanks: int
+) -> None:
+    # Given a poller that dies in the middle of an answer
+    server.store(question())
+    scene.queue.put(inbound("5678"))
+    server.fail = fail
+    with pytest.raises(Crash):
+        scene.poll()
+    # When another one starts
+    scene.start()
+    texts = scene.poll()
+    # Then XSOAR knows the one option, it is on record, the message is gone, and there is one thank-you at most
+    assert {answer[3] for answer in server.told} == {"No"}
+    assert [q.answered and q.claim and q.claim.option for q in server.questions] == ["No"]
+    assert scene.queue.messages == []
+    assert texts == ["5678 - Thank you for your response!"] * thanks
+
+
+def test_poller_that_dies_before_deleting_does_not_answer_twice(scene: Scene, server: Server) -> None:
+    # Given a poller that dies before it deletes
+    server.store(question())
+    scene.queue.put(inbound("5678"))
+    delete = scene.queue.delete
+
+    def die(messages: Sequence[sms.Received]) -> int:
+        raise Crash
+
+    scene.queue.delete = die  # type: ignore[method-assign]
+    with pytest.raises(Crash):
+        scene.poll()
+    scene.queue.delete = delete  # type: ignore[method-assign]
+    # When another one starts, Then the message is gone, and there was one answer and one thank-you
+    scene.start()
+    assert scene.poll() == []
+    assert (len(server.told), scene.queue.messages) == (1, [])
+    assert [text for _, text in scene.aws.texts] == ["5678 - Thank you for your response!"]
+
+
+def test_log_holds_no_phone_number_code_text_or_secret(scene: Scene, server: Server) -> None:
+    # Given everything that is logged above debug level
+    server.store(question(1, text="The secret plan"), question(2, OTHER_PHONE, codes={"0042": "Later"}))
+    server.fail = {"tell": [RuntimeError(f"busy with {PHONE}")]}
+    scene.aws.fail = [refused("InvalidParameter", message=f"{PHONE} is not valid")] * 3
+    scene.queue.put(
+        inbound("1234"), inbound("0042", "in-2", OTHER_PHONE), "1234", inbound("what?", "in-3", OTHER_PHONE)
+    )
+    scene.queue.undeletable = 1
+    # When a few polls are over
+    for _ in range(3):
+        scene.poll()
+        scene.clock.now += 60
+    # Then neither numbers nor codes nor texts nor secrets are in it
+    log = "\n".join([*server.errors, *server.infos])
+    assert log
+    hidden = (PHONE[1:], OTHER_PHONE[1:], "1234", "0042", "secret plan", "what?", "s3cr3t", "AKIAEXAMPLE")
+    assert [text for text in hidden if text in log] == []
+
+
+@pytest.mark.xfail(strict=True, reason="a bad Origination Number is logged in full as the health of the poller")
+def test_log_holds_no_origination_number_that_cannot_be_used(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given an origination number with a letter too many, When the poller starts, Then the log has no full number
+    _start_poller(monkeypatch, server, originationNumber="+14255550100x")
+    assert "14255550100" not in "".join(server.errors)
+
+
+def _start_poller(monkeypatch: pytest.MonkeyPatch, server: Server, **changes: Any) -> list[float]:
+    """Start the poller as `main` does; a pause ends it. The pauses it made."""
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise Crash
+
+    monkeypatch.setattr(sms, "time", SimpleNamespace(time=time.time, sleep=pause, monotonic=time.monotonic))
+    monkeypatch.setattr(demisto, "command", lambda: "long-running-execution")
+    monkeypatch.setattr(demisto, "params", lambda: params(**changes))
+    monkeypatch.setattr(demisto, "args", dict)
+    with pytest.raises(Crash):
+        sms.main()
+    return pauses
+
+
+def test_poller_with_a_parameter_that_cannot_be_used_shows_it_as_health_and_never_ends(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a parameter that cannot be used, When the poller starts
+    pauses = _start_poller(monkeypatch, server, entitlementTTL="a day")
+    # Then its sentence is the health, told once, and it waits
+    sentence = (
+        'Entitlement TTL (hours) is "a day", but it must be a number of hours above 0 and up to 8760 such as 24 or 0.5.'
+    )
+    assert (server.health, server.errors) == ([sentence], [sentence])
+    assert pauses == [60.0, 60.0, 60.0]
+
+
+def test_feedback_desk_sends_in_other_threads_and_logs_failures_from_the_one_that_asks(server: Server) -> None:
+    # Given a desk whose first text is refused
+    aws = FakeAws(refused("InvalidParameter"))
+    threads: set[str] = set()
+    aws.before_publish = lambda: threads.add(threading.current_thread().name)
+    desk = sms.FeedbackDesk(sms.SmsSender(aws, settings()))  # type: ignore[arg-type]
+    # When it gets an outcome with a text, one without, and one more with a text
+    silent = sms.Outcome(sms.Verdict(reply()), done=True)
+    desk.send([replace(silent, text="one"), silent])
+    wait(desk._sending, 10)
+    desk.send([replace(silent, text="two")])
+    wait(desk._sending, 10)
+    # Then nothing is logged before it is asked to, then once
+    assert server.errors == []
+    desk.report()
+    desk.report()
+    assert len(server.errors) == 1
+    assert aws.texts == [(PHONE, "two")]
+    assert threading.current_thread().name not in threads
+
+
+def test_health_is_one_sentence_for_each_thing_that_fails_written_when_it_changes(server: Server) -> None:
+    # Given a health
+    health = sms.Health()
+    # When two things fail, one of them again, and both work again
+    health.fails("AWS", "AWS is away.")
+    health.fails("XSOAR", "XSOAR is busy.")
+    health.fails("AWS", "AWS is away.")
+    health.works("AWS")
+    health.works("AWS", "XSOAR")
+    health.works("XSOAR")
+    # Then each change was written once, and each sentence logged once
+    assert server.health == ["AWS is away.", "AWS is away. XSOAR is busy.", "XSOAR is busy.", ""]
+    assert server.errors == ["AWS is away.", "XSOAR is busy."]
+
+
+def test_pause_doubles_to_a_minute_and_starts_anew() -> None:
+    # Given a pause, When it is taken nine times and reset, Then it doubles to a minute, then is a second
+    pause = sms.Pause()
+    taken = [pause.longer() for _ in range(9)]
+    pause.reset()
+    assert taken == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
+    assert pause.longer() == 1.0
+
+
+# ---------------------------------------------------------------- main
+
+
+def test_main_refuses_a_command_it_does_not_know(war_room: WarRoom) -> None:
+    # Given a command of another integration, When run, Then a sentence says so
+    assert war_room.error("slack-send") == "slack-send is not a command of AWS SNS SMS Communication."
+
+
+def test_main_turns_an_unexpected_exception_into_a_sentence_without_a_phone_number(
+    war_room: WarRoom, server: Server
+) -> None:
+    # Given a bug, When a command meets it, Then the sentence names command and error, no traceback, no phone number
+    war_room.aws.fail = [KeyError(f"no {PHONE}")]
+    assert war_room.error("send-notification", to=PHONE, message="Hello") == (
+        "send-notification failed: KeyError: 'no +1425*****82'."
+    )
+
+
+def test_main_knows_every_command_of_the_yaml(war_room: WarRoom) -> None:
+    # Given the commands that the war room offers
+    text = Path(__file__).with_name("AWSSNSSMSCommunication.yml").read_text()
+    names = [
+        line.split("name: ")[1] for line in text.split("commands:")[1].splitlines() if line.startswith("  - name: ")
+    ]
+    # When each is run without arguments, Then none is unknown
+    answers = {name: str(war_room.run(name)[0]) for name in names}
+    assert set(names) == {
+        "send-notification",
+        "aws-sns-sms-send-notification",
+        "aws-sns-sms-list-entitlements",
+        "aws-sns-sms-inject-reply",
+    }
+    assert [name for name, answer in answers.items() if "is not a command" in answer] == []
+
+
+def test_main_of_the_poller_raises_what_the_server_handles(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a poller that cannot even be made, When run, Then the server gets an exception, as it wants here
+    monkeypatch.setattr(sms, "Poller", lambda *_: 1 / 0)
+    monkeypatch.setattr(demisto, "command", lambda: "long-running-execution")
+    monkeypatch.setattr(demisto, "params", params)
+    with pytest.raises(Exception, match=r"^long-running-execution failed: ZeroDivisionError: division by zero\.$"):
+        sms.main()
