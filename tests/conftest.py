@@ -54,9 +54,9 @@ def pytest_runtest_makereport(
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what tests measured, also when they ran in other processes."""
-    for report in terminalreporter.getreports(""):
+    for report in terminalreporter.getreports("passed"):
         for name, text in getattr(report, "user_properties", []):
-            if name == PRINTED and report.when == "call":
+            if name == PRINTED:
                 terminalreporter.write_line(str(text))
 
 
