@@ -77,6 +77,7 @@ def environment(scratch: Path) -> dict[str, str]:
         "DEMISTO_SDK_IGNORE_CONTENT_WARNING": "1",
         "DEMISTO_SDK_LOG_FILE_PATH": str(scratch),
         "PYLINTHOME": str(scratch),
+        "PYTHONWARNINGS": "ignore",
     }
 
 
