@@ -136,7 +136,7 @@ class TestRefused:
 
 
 class TestThrottled:
-    @pytest.mark.parametrize("code", ["Throttling", "ThrottlingException", "KMSThrottling"])
+    @pytest.mark.parametrize("code", ["Throttling", "KMSThrottling"])
     def test_twice_then_fine_is_one_text(self, code: str) -> None:
         """
         Given an SNS that throttles two requests.
@@ -169,7 +169,7 @@ class TestThrottled:
 
 class TestNotAnswered:
     @pytest.mark.parametrize("delivered", [True, False], ids=["the text was sent", "the text was not sent"])
-    @pytest.mark.parametrize("fault", ["read timeout", "InternalError", "ServiceUnavailable"])
+    @pytest.mark.parametrize("fault", ["read timeout", "InternalError"])
     def test_question_stays_open_and_nothing_is_sent_twice(self, fault: str, delivered: bool) -> None:
         """
         Given an SNS that holds its answer back, or answers with a server error.

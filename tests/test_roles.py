@@ -125,7 +125,7 @@ class TestHowARoleIsAssumed:
         (assumed,) = cloud.requests("AssumeRole")
         assert dict(assumed.parameters) == {"RoleArn": ROLE, **passed}
 
-    @pytest.mark.parametrize("seconds", ["900", "1799", "1800", "3600", "43200"])
+    @pytest.mark.parametrize("seconds", ["900", "1800", "43200"])
     def test_one_session_serves_fifty_requests(self, cloud: Cloud, seconds: str) -> None:
         """
         Given a role session of so many seconds.
