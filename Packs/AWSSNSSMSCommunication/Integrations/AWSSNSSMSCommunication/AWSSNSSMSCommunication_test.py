@@ -918,10 +918,10 @@ def test_too_few_free_codes_are_an_error_and_one_that_is_left_is_used(mode: str,
 
 
 def test_random_code_is_never_the_number_that_an_option_is_named_by() -> None:
-    # Given options that are numbers and a draw of the smallest, When allocated
-    codes = sms.allocate_codes(("0", "1", "0002"), (), "random", first)
+    # Given options that are numbers, a code in use and a draw of the smallest, When allocated
+    codes = sms.allocate_codes(("0", "1", "0002"), ("0004",), "random", first)
     # Then texting the option cannot hit the code of another
-    assert codes == {"0003": "0", "0004": "1", "0005": "0002"}
+    assert codes == {"0003": "0", "0005": "1", "0006": "0002"}
 
 
 @pytest.mark.parametrize(("mode", "in_use", "code"), [("random", "7", "0008"), ("sequential", "0001", "2")])
@@ -1266,10 +1266,10 @@ def test_reply_with_an_option_that_folds_alike_matches_by_its_code() -> None:
 )
 def test_endless_reply_is_no_code_at_once(text: str) -> None:
     # Given a text as long as a message of SQS can be, or hard to read
-    started = time.perf_counter()
-    # When matched, Then it is no code, within a second
+    started = time.process_time()
+    # When matched, Then it is no code, within a second of work
     assert sms.find_match(text, OPEN) is None
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def judged(
@@ -1439,6 +1439,25 @@ def test_failure_text_with_too_many_codes_is_shortened_to_one_sms() -> None:
     assert len(text) == 1530
     assert text.startswith(f"{FAILURE}Yes (0000), No (5000), Yes (0001), ")
     assert text.endswith("No (5061), Yes (0062), ...")
+
+
+@pytest.mark.xfail(strict=True, reason="the text ends in ': , ...' when no code has room")
+def test_failure_text_without_room_for_one_code_has_no_stray_comma() -> None:
+    # Given an option that fills an SMS of its own, When rendered, Then the text still reads as a sentence
+    text = sms.failure_sms(settings(), PHONE, [question(codes={"1234": "x" * 1500})])
+    assert text == f"{FAILURE}..."
+
+
+@pytest.mark.xfail(strict=True, reason="a question that was asked after the reply arrived is taken for a candidate")
+def test_reply_that_arrived_before_its_code_was_given_again_answers_the_question_it_was_for() -> None:
+    # Given question 1 with the codes 1 and 2 that expired, and question 2 that got them a second later
+    codes = {"1": "Yes", "2": "No"}
+    before = state(question(1, codes=codes, expires=NOW + 60), question(2, codes=codes, created=NOW + 61))
+    # When a reply of the last second of question 1 is polled after that
+    _, [verdict] = judged(before, reply("1", arrived=NOW + 59), now=NOW + 70)
+    # Then it answers question 1, and no text lists a code twice
+    assert verdict.match
+    assert verdict.match.question.entitlement == entitlement(1)
 
 
 # ---------------------------------------------------------------- the integration context
@@ -2459,6 +2478,23 @@ def test_refused_second_send_leaves_the_question_as_it_was(server: Server) -> No
     assert server.questions == before
 
 
+def test_two_sends_of_one_entitlement_that_are_both_refused_leave_nothing(server: Server) -> None:
+    # Given a container that registers the same question while our text is on its way, and both texts are refused
+    aws = FakeAws(refused("InvalidParameter"))
+    other = conversation(FakeAws(refused("InvalidParameter")), Clock())
+
+    def register_too() -> None:
+        with pytest.raises(sms.AwsError):
+            other.ask(QUESTION, PHONE)
+        assert [q.sends for q in server.questions] == [1]
+
+    aws.before_publish = register_too
+    # When we ask, Then the question is gone after the second refusal, not before
+    with pytest.raises(sms.AwsError):
+        conversation(aws, Clock()).ask(QUESTION, PHONE)
+    assert server.questions == []
+
+
 @pytest.mark.parametrize("options", [("Yes", "Later"), ("No", "Yes"), ("Yes",)], ids=["another", "order", "fewer"])
 def test_same_entitlement_asked_again_with_other_options_is_an_error(server: Server, options: tuple[str, ...]) -> None:
     # Given an open question, When its entitlement comes with other options, Then it is refused and nothing is sent
@@ -3053,7 +3089,8 @@ def test_inject_reply_that_matches_nothing_is_no_success_and_no_error(
         }
     }
     assert readable == sentence
-    assert (server.told, war_room.aws.texts) == ([], [])
+    # And nothing was told, sent or remembered as feedback
+    assert (server.told, war_room.aws.texts, server.writes) == ([], [], 0)
 
 
 def test_inject_reply_that_xsoar_refuses_is_no_success(war_room: WarRoom, server: Server) -> None:
