@@ -300,7 +300,7 @@ def yes_or_no(params: Mapping[str, Any], name: str) -> bool:
 def whole_number(params: Mapping[str, Any], name: str, lowest: int, highest: int | None = None) -> int:
     given = parameter(params, name)
     accepted = f"a whole number from {lowest}" + (f" to {highest}" if highest is not None else " up")
-    if not re.fullmatch("[0-9]{1,9}", given):
+    if not re.fullmatch("[0-9]{1,18}", given):
         raise unusable(name, given, accepted)
     if not lowest <= int(given) <= (highest or int(given)):
         raise unusable(name, given, accepted)
@@ -347,6 +347,11 @@ def key_pair(params: Mapping[str, Any]) -> tuple[str, str]:
     return access_key, secret_key
 
 
+# sqs.REGION.amazonaws.com with whatever before and after it, or the legacy REGION.queue.amazonaws.com
+REGION = r"([a-z]{2,4}(?:-[a-z]+)+-[0-9]+)"
+QUEUE_REGION = re.compile(rf"(?:^|\.)sqs(?:-fips)?\.{REGION}\.|^{REGION}\.queue\.")
+
+
 def queue_url(params: Mapping[str, Any], region: str) -> str:
     """The queue's URL. SQS ignores its host and asks the client's Region, so a host of another Region is refused."""
     given = parameter(params, "sqsQueueUrl")
@@ -358,9 +363,10 @@ def queue_url(params: Mapping[str, Any], region: str) -> str:
         raise unusable("sqsQueueUrl", given, accepted) from error
     if url.scheme not in ("https", "http") or not host or not url.path.strip("/") or re.search(r"\s", given):
         raise unusable("sqsQueueUrl", given, accepted)
-    told = re.search(r"(?:^|\.)([a-z]{2}(?:-[a-z]+)+-\d+)(?:\.|$)", host)
-    if told and told[1] != region:
-        raise unusable("sqsQueueUrl", given, f"a queue in the AWS Default Region {region}; this one is in {told[1]}")
+    told = QUEUE_REGION.search(host)
+    if told and region not in told.groups():
+        accepted = f"a queue in the AWS Default Region {region}; this one is in {told[1] or told[2]}"
+        raise unusable("sqsQueueUrl", given, accepted)
     return given
 
 
@@ -369,7 +375,7 @@ def origination_number(params: Mapping[str, Any]) -> str:
     number = tidy_phone(given)
     if number and not re.fullmatch(r"\+?[0-9]{5,15}", number, re.ASCII):
         raise unusable(
-            "originationNumber", given, "a phone number such as +14255550100 or a short code of 5 or more digits"
+            "originationNumber", mask(given), "a phone number such as +14255550100 or a short code of 5 or more digits"
         )
     return number
 
@@ -574,7 +580,7 @@ def parse_message(message: str) -> AskText | None:
     InputError when it ends with an entitlement but is not in the format: a raw entitlement must never reach a phone.
     """
     token = TOKEN.search(message)
-    if not token:
+    if not token or "://" in re.split(r"\s", message[: token.start()])[-1]:
         return None
     head = message[: token.start()].rstrip()
     separator = next(reversed(list(SEPARATOR.finditer(head))), None)
@@ -876,29 +882,53 @@ def question_to_json(question: Question) -> dict[str, Any]:
     }
 
 
-def question_from_json(item: dict[str, Any]) -> Question:
+TEXT_FIELDS = ("guid", "incident", "task", "phone", "text")
+K = TypeVar("K")
+
+
+def checked(value: Any, kind: type[K]) -> K:
+    if not isinstance(value, kind):
+        raise TypeError
+    return value
+
+
+def checked_code(code: str) -> str:
+    if not re.fullmatch("[0-9]{1,4}", code):
+        raise ValueError
+    return code
+
+
+def question_from_json(item: Any) -> Question:
+    """The question; TypeError, ValueError or KeyError when the item is none."""
+    stored = checked(item, dict)
+    guid, incident, task, phone, text = (checked(stored[name], str) for name in TEXT_FIELDS)
     return Question(
-        entitlement=Entitlement(item["guid"], item["incident"], item["task"]),
-        phone=item["phone"],
-        text=item["text"],
-        codes=dict(item["codes"]),
-        created=float(item["created"]),
-        expires=float(item["expires"]),
-        sends=int(item["sends"]),
-        claim=Claim(**item["claim"]) if item["claim"] else None,
+        entitlement=Entitlement(guid, incident, task),
+        phone=phone,
+        text=text,
+        codes={checked_code(code): checked(option, str) for code, option in checked(stored["codes"], dict).items()},
+        created=float(stored["created"]),
+        expires=float(stored["expires"]),
+        sends=int(stored["sends"]),
+        claim=Claim(**stored["claim"]) if stored["claim"] else None,
     )
+
+
+def feedback_from_json(item: Any) -> tuple[Feedback, ...]:
+    entries = checked(checked(item, dict)["feedback"], list)
+    return tuple(Feedback(checked(reply_id, str), float(at)) for reply_id, at in entries)
 
 
 def read_state(context: Mapping[str, Any]) -> State:
     """What the integration context holds; StateError when it holds something else, which must then be left alone."""
     try:
         questions: dict[str, tuple[Question, ...]] = {}
-        for item in json.loads(context.get(CONTEXT_KEY) or "[]"):
+        for item in checked(json.loads(context.get(CONTEXT_KEY) or "[]"), list):
             question = question_from_json(item)
             questions[question.phone] = (*questions.get(question.phone, ()), question)
-        phones = json.loads(context.get(PHONES_KEY) or "{}")
-        feedback = {phone: tuple(Feedback(*entry) for entry in known["feedback"]) for phone, known in phones.items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        phones = checked(json.loads(context.get(PHONES_KEY) or "{}"), dict)
+        feedback = {phone: feedback_from_json(item) for phone, item in phones.items()}
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise StateError(
             f"The integration context holds {CONTEXT_KEY} that cannot be read ({type(error).__name__}); they were left "
             "as they are. Repair them, or reset the integration cache of the instance to lose all open questions."
@@ -1221,6 +1251,13 @@ class Asked:
     message_id: str
 
 
+class Asking(NamedTuple):
+    """A question as registered, and as it was before: None when it was not there."""
+
+    question: Question
+    before: Question | None
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a reply. done: its effect is durable, or it can have none, so its message may be deleted.
@@ -1263,34 +1300,37 @@ class Conversation:
         Sent again while open, the entitlement keeps its codes and expires later. InputError, StateError before 2;
         AwsError when the SMS was refused, MaybeSent when AWS did not answer: then the question stays.
         """
-        question = self._store.update(lambda state: self._register(state, ask, phone))
+        asking = self._store.update(lambda state: self._register(state, ask, phone))
+        question = asking.question
         try:
             sent = self._sender.send(phone, question_sms(question.text, question.codes))
         except MaybeSent as error:
             raise MaybeSent(MAYBE_SENT.format(phone=mask(phone), reason=error)) from error
         except AwsError as error:
-            self._withdraw(question, error)
+            self._withdraw(asking, error)
             raise
         return Asked(question, sent.message_id)
 
-    def _withdraw(self, question: Question, refusal: AwsError) -> None:
+    def _withdraw(self, asking: Asking, refusal: AwsError) -> None:
         try:
-            self._store.update(lambda state: (withdraw(state, question), None))
+            self._store.update(lambda state: (withdraw(state, asking), None))
         except StateError as error:
             raise AwsError(
                 f"{refusal} Its question stays registered until it expires, as it could not be taken out: {error}"
             ) from error
 
-    def _register(self, state: State, ask: AskText, phone: str) -> tuple[State, Question]:
+    def _register(self, state: State, ask: AskText, phone: str) -> tuple[State, Asking]:
         now = self._now()
         known = state.find(ask.entitlement, phone)
         if ask.entitlement.key in state.taken():
             raise InputError(
                 "The entitlement of this question has been answered. Ask again with a new one. Nothing was sent."
             )
-        question = self._again(known, ask, now) if known and known.open_at(now) else self._first(state, ask, phone, now)
+        if known and not known.open_at(now):
+            state, known = state.drop(known), None
+        question = self._again(known, ask, now) if known else self._first(state, ask, phone, now)
         check_length(question_sms(question.text, question.codes))
-        return purge(state, now).put(question), question
+        return purge(state, now).put(question), Asking(question, known)
 
     def _first(self, state: State, ask: AskText, phone: str, now: float) -> Question:
         in_use = [code for question in state.of(phone) if question.holds_codes_at(now) for code in question.codes]
@@ -1404,12 +1444,15 @@ def settle(
     return state, delivered
 
 
-def withdraw(state: State, question: Question) -> State:
-    """Without what one refused send put in: the question, unless it was sent more often or has an answer."""
-    known = state.find(question.entitlement, question.phone)
+def withdraw(state: State, asking: Asking) -> State:
+    """Without what one refused send put in: the question, or new words and a later end when it was sent before."""
+    known = state.find(asking.question.entitlement, asking.question.phone)
     if known is None or known.claim:
         return state
-    return state.put(replace(known, sends=known.sends - 1)) if known.sends > 1 else state.drop(known)
+    if known.sends == 1:
+        return state.drop(known)
+    before = asking.before or known
+    return state.put(replace(known, text=before.text, expires=before.expires, sends=known.sends - 1))
 
 
 def make_conversation(settings: Settings) -> Conversation:
