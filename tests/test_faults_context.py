@@ -216,26 +216,14 @@ FOREIGN_PHONES = {
     "feedback that is a text": '{"+14255550182": {"feedback": "ab"}}',
     "feedback without a time": '{"+14255550182": {"feedback": [["id", "today"]]}}',
 }
-# xfail: what the integration takes for its own and overwrites, or refuses without saying what to do.
-TAKEN_FOR_OWN = {
-    "questions: an empty object",
-    "questions: an empty text",
-    "questions: a code that is no number",
-    "questions: an option that is a number",
-    "questions: a phone that is a number",
-    "questions: a GUID that is null",
-    "phones: feedback without a time",
-}
 KINDS = {"questions": ("entitlements", FOREIGN_QUESTIONS), "phones": ("phones", FOREIGN_PHONES)}
 
 
 def foreign_contexts() -> Iterator[Any]:
     """Each foreign text under its key of the context, as a pytest parameter."""
-    defect = pytest.mark.xfail(strict=True, reason="read_state does not check the types of what it reads")
     for kind, (key, texts) in KINDS.items():
         for name, text in texts.items():
-            title = f"{kind}: {name}"
-            yield pytest.param({key: text}, id=title, marks=[defect] if title in TAKEN_FOR_OWN else [])
+            yield pytest.param({key: text}, id=f"{kind}: {name}")
 
 
 @pytest.fixture(scope="class")

@@ -839,7 +839,7 @@ def failure_sms(settings: Settings, phone: str, questions: Sequence[Question]) -
     """The failure text with the codes of all these questions, oldest first; with as many as one SMS can hold."""
     codes = [f"{option} ({code})" for question in questions for code, option in question.codes.items()]
     for count in range(len(codes), -1, -1):
-        listed = ", ".join(codes[:count]) + ("" if count == len(codes) else ", ...")
+        listed = ", ".join(codes[:count] + ["..."] * (count < len(codes)))
         text = settings.failure_template.format(available_codes=listed, phone_number=phone)
         length, limit = sms_length(text)
         if length <= limit:
