@@ -308,13 +308,19 @@ def told(world: World, question: Asked) -> tuple[set[str], int]:
 
 
 def assert_thanked_at_most_once(world: World, chosen: Sequence[tuple[Asked, str]]) -> None:
-    """The phones' unread texts are thank-yous, each a different one; they count as read."""
-    for phone in {question.phone for question, _ in chosen}:
-        due = [question.thanks(option) for question, option in chosen if question.phone == phone]
-        texts = read_all(world, phone)
-        assert all(texts.count(text) <= due.count(text) for text in texts), f"{phone} got {texts}"
+    """Each question got at most one thank-you so far. Unread texts are thank-yous too, and count as read then."""
+    due = [(question.phone, question.thanks(option)) for question, option in chosen]
+    got = [(text.phone, text.text) for text in world.cloud.texts]
+    assert [thanks for thanks in due if got.count(thanks) > 1] == []
+    unread = [(phone, text) for phone in {phone for phone, _ in due} for text in read_all(world, phone)]
+    assert [text for text in unread if text not in due] == []
+
+
+def read(world: World, count: int, phone: str = PHONE) -> list[str]:
+    """Wait for so many unread texts of a phone and read them: thank-yous come in no order."""
+    return [world.phone(phone).expects() for _ in range(count)]
 
 
 def read_all(world: World, phone: str = PHONE) -> list[str]:
-    """Read every unread text of a phone."""
+    """Read every text of a phone that is there unread."""
     return [world.phone(phone).expects() for _ in world.phone(phone).unexpected()]

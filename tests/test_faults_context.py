@@ -26,6 +26,7 @@ from tests.faults import (
     error_of,
     listed,
     new_entitlement,
+    read,
     read_all,
     send,
     stage,
@@ -191,6 +192,12 @@ def with_field(old: str, new: str) -> str:
     return f"[{QUESTION.replace(old, new)}]"
 
 
+def with_claim(option: str, code: str, at: str) -> str:
+    """A list of one question that an answer was claimed for, each value as JSON."""
+    rest = '"reply_id":"inbound-1","told_at":null,"error":""'
+    return with_field('"claim":null', f'"claim":{{"option":{option},"code":{code},"at":{at},{rest}}}')
+
+
 FOREIGN_QUESTIONS = {
     "half an object": '{"guid": "8a4c',
     "a plain text": "reset me",
@@ -207,6 +214,10 @@ FOREIGN_QUESTIONS = {
     "a phone that is a number": with_field('"+14255550182"', "14255550182"),
     "a GUID that is null": with_field('"8a4c2d1e-1111-4222-8333-944455556666"', "null"),
     "a time that is a text": with_field('"created":1', '"created":"today"'),
+    "a claim that is a text": with_field('"claim":null', '"claim":"Yes"'),
+    "a claim at no time": with_claim('"Yes"', '"1"', '"now"'),
+    "a claim of a number": with_claim("7", '"1"', "1"),
+    "a claim of no code": with_claim('"Yes"', '"2"', "1"),
     "50,000 brackets": "[" * 50_000,
 }
 FOREIGN_PHONES = {
@@ -216,14 +227,17 @@ FOREIGN_PHONES = {
     "feedback that is a text": '{"+14255550182": {"feedback": "ab"}}',
     "feedback without a time": '{"+14255550182": {"feedback": [["id", "today"]]}}',
 }
+# What the integration takes for its own and overwrites, or refuses without saying what to do.
+TAKEN_FOR_OWN = {"a claim at no time", "a claim of a number", "a claim of no code"}
 KINDS = {"questions": ("entitlements", FOREIGN_QUESTIONS), "phones": ("phones", FOREIGN_PHONES)}
 
 
 def foreign_contexts() -> Iterator[Any]:
     """Each foreign text under its key of the context, as a pytest parameter."""
+    defect = pytest.mark.xfail(strict=True, reason="a claim in the context is taken as it is, whatever it holds")
     for kind, (key, texts) in KINDS.items():
         for name, text in texts.items():
-            yield pytest.param({key: text}, id=f"{kind}: {name}")
+            yield pytest.param({key: text}, id=f"{kind}: {name}", marks=[defect] if name in TAKEN_FOR_OWN else [])
 
 
 @pytest.fixture(scope="class")
@@ -408,7 +422,7 @@ class TestConflicts:
             wait_until_idle(world)
             assert (told(world, deploy), told(world, restore)) == (({"No"}, 1), ({"Yes"}, 1))
             listed_codes = f"Yes ({restore.codes['Yes']}), No ({restore.codes['No']})"
-            assert sorted(read_all(world)) == sorted(
+            assert sorted(read(world, 2)) == sorted(
                 [
                     restore.thanks("Yes"),
                     "We couldn't process your response. Please respond with one of the available reply codes: "
