@@ -23,6 +23,7 @@ from emulator.world import World
 PHONE = "+14255550182"
 POLLER = "long-running-execution"
 SEND = "send-notification"
+INJECT = "aws-sns-sms-inject-reply"
 SCRIPT = "SMSAskUser"
 READ = "getIntegrationContextVersioned"
 WRITE = "setIntegrationContextVersioned"

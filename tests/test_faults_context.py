@@ -8,6 +8,7 @@ import pytest
 from emulator.world import World
 from tests.faults import (
     CLAIM,
+    INJECT,
     PHONE,
     POLLER,
     READ,
@@ -40,7 +41,7 @@ CANNOT_WRITE = "The integration context cannot be written: RuntimeError: the ser
 COMMANDS = {
     SEND: {"to": PHONE, "message": "Deploy? - Reply Yes or No: 8a4c2d1e-1111-4222-8333-944455556666@1|1"},
     "aws-sns-sms-list-entitlements": {},
-    "aws-sns-sms-inject-reply": {"phone_number": PHONE, "reply_code": "1"},
+    INJECT: {"phone_number": PHONE, "reply_code": "1"},
 }
 
 
@@ -400,7 +401,7 @@ class TestConflicts:
             question = ask(world)
             world.phone(PHONE).expects("Deploy?")
             injected = {"phone_number": PHONE, "reply_code": question.codes["No"]}
-            Interruption(world, POLLER, CLAIM, lambda: world.server.execute("aws-sns-sms-inject-reply", injected))
+            Interruption(world, POLLER, CLAIM, lambda: world.server.execute(INJECT, injected))
             world.phone(PHONE).replies(question.codes["Yes"])
             world.start_poller()
             assert_answered_once(world, [(question, "No")])
@@ -414,7 +415,7 @@ class TestConflicts:
         with stage() as world:
             deploy, restore = ask_many(world, [PHONE, PHONE])
             injected = {"phone_number": PHONE, "reply_code": deploy.codes["No"]}
-            Interruption(world, POLLER, CLAIM, lambda: world.server.execute("aws-sns-sms-inject-reply", injected))
+            Interruption(world, POLLER, CLAIM, lambda: world.server.execute(INJECT, injected))
             world.phone(PHONE).replies(deploy.codes["Yes"])
             world.phone(PHONE).replies(restore.codes["Yes"])
             world.start_poller()

@@ -7,12 +7,14 @@ from tests.faults import (
     ASKING,
     CLAIM,
     DELETE,
+    INJECT,
     PHONE,
     POLLER,
     PUBLISH,
     REGISTER,
     SCRIPT,
     SEND,
+    SETTLE,
     TELL_FIRST,
     WITHDRAW,
     WRITE,
@@ -212,6 +214,23 @@ class TestCommandKilled:
             world.start_poller()
             world.phone(PHONE).replies(question.codes["Yes"])
             assert_answered_once(world, [(question, "Yes")])
+
+    @pytest.mark.parametrize("gap", gaps((CLAIM, TELL_FIRST, SETTLE)))
+    def test_injected_reply_answers_once_at_most(self, gap: Gap) -> None:
+        """
+        Given an aws-sns-sms-inject-reply with Yes that is killed in the gap.
+        When a poller starts, and the person replies No.
+        Then the task goes on with Yes, or with No when the Yes had not been claimed; XSOAR was told one of them only.
+        """
+        with stage() as world:
+            question = ask(world)
+            world.phone(PHONE).expects("Deploy?")
+            killer = Killer(world, INJECT, gap)
+            world.server.execute(INJECT, {"phone_number": PHONE, "reply_code": question.codes["Yes"]})
+            killer.wait()
+            world.phone(PHONE).replies(question.codes["No"])
+            world.start_poller()
+            assert_answered_once(world, [(question, "No" if gap == Gap(CLAIM, "before") else "Yes")])
 
 
 class TestScriptKilled:
