@@ -80,6 +80,7 @@ def test_refused_for_ever_shows_its_claim_and_holds_up_nobody() -> None:
             phone.expects(taken.thanks("No"))
             world.wait_until(lambda: world.cloud.queue_depth() == 1, "the other reply deleted")
             phone.replies(refused.codes["No"])
+            world.wait_until(lambda: world.cloud.queue_depth() == 1, "the second reply deleted")
             world.wait_until(lambda: refusal.count >= 2, "two refusals")
 
             row = listed(world)[refused.entitlement]
