@@ -518,7 +518,7 @@ class PhoneRecord:
         return not known and sum(event.at > since for event in self.feedback) < FEEDBACK_PER_HOUR
 
     def locked_until(self, max_wrong: int, now: float) -> float | None:
-        """The end of the hour that so many wrong replies began; None when the phone is not locked, or max_wrong is 0."""
+        """The end of the hour that so many wrong replies began; None when there were less, or max_wrong is 0."""
         recent = sorted(event.at for event in self.wrong if now < event.at + HOUR)
         return recent[-max_wrong] + HOUR if 0 < max_wrong <= len(recent) else None
 
@@ -583,7 +583,7 @@ class State:
         """With what is remembered of the phone; the same state when that is nothing new."""
         return self if phone == self.phone(number) else replace(self, phones={**self.phones, number: phone})
 
-    def freshened(self, number: str, now: float, answered: bool = False) -> "State":
+    def freshened(self, number: str, now: float, *, answered: bool = False) -> "State":
         """With the count of feedback texts to a phone begun anew, where there is one; an answer ends an opt-out too."""
         phone = self.phone(number)
         opted_out = phone.opted_out and not answered
@@ -851,7 +851,7 @@ class Meaning(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a reply means. match: the question it answers, now or earlier. feedback: the text to send as it answers none."""
+    """What a reply means. match: the question it answers, now or earlier. feedback: the text to send when none."""
 
     reply: Reply
     meaning: Meaning
@@ -1483,7 +1483,7 @@ def draw_at_random(numbers: Sequence[int], count: int) -> Sequence[int]:
 
 
 class Sweep(NamedTuple):
-    """What a look at all that is stored brought: outcomes of old claims, and the locked phones with the end of each lock."""
+    """What a look at all that is stored brought: outcomes of old claims, the locked phones with the end of each lock."""
 
     outcomes: list[Outcome]
     locked: dict[str, float]
@@ -1509,7 +1509,7 @@ class Conversation:
         1. The question is registered. A crash now leaves a question that nobody was asked; it expires.
         2. The SMS is published. A crash now leaves a question that was asked and can be answered.
         3. AWS's time of the SMS is noted, so that no older reply answers. A crash before that costs this check only.
-        4. Instead of 3, when AWS refused the SMS, the question is taken out again. A crash before that is like one after 1.
+        4. Instead of 3, when AWS refused the SMS, the question is taken out again. A crash before that: as after 1.
 
         Sent again while open, the entitlement keeps its codes and expires later. InputError, StateError before 2;
         AwsError when the SMS was refused, MaybeSent when AWS did not answer: then the question stays.
@@ -1897,7 +1897,7 @@ class FeedbackDesk:
                 self._sending.append(self._pool.submit(self._sender.send, outcome.verdict.reply.phone, outcome.text))
 
     def report(self, health: Health) -> None:
-        """Say how the texts went that have ended since the last report: in the main thread, as only it talks to the server."""
+        """Say how the texts went that have ended since the last report; in the main thread, which talks to the server."""
         ended = {future for future in self._sending if future.done()}
         self._sending = [future for future in self._sending if future not in ended]
         errors = [error for error in (future.exception() for future in ended) if error]
