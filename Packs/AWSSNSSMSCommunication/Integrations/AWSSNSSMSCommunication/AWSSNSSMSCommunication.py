@@ -1483,7 +1483,7 @@ def draw_at_random(numbers: Sequence[int], count: int) -> Sequence[int]:
 
 
 class Sweep(NamedTuple):
-    """What a look at all that is stored brought: outcomes of old claims, the locked phones with the end of each lock."""
+    """What a look at all that is stored brought: outcomes of old claims, and the locked phones with the ends of locks."""
 
     outcomes: list[Outcome]
     locked: dict[str, float]
@@ -1509,7 +1509,7 @@ class Conversation:
         1. The question is registered. A crash now leaves a question that nobody was asked; it expires.
         2. The SMS is published. A crash now leaves a question that was asked and can be answered.
         3. AWS's time of the SMS is noted, so that no older reply answers. A crash before that costs this check only.
-        4. Instead of 3, when AWS refused the SMS, the question is taken out again. A crash before that: as after 1.
+        4. Instead of 3, when AWS refused the SMS, it is taken out again. A crash before that is like one after 1.
 
         Sent again while open, the entitlement keeps its codes and expires later. InputError, StateError before 2;
         AwsError when the SMS was refused, MaybeSent when AWS did not answer: then the question stays.
@@ -1897,7 +1897,7 @@ class FeedbackDesk:
                 self._sending.append(self._pool.submit(self._sender.send, outcome.verdict.reply.phone, outcome.text))
 
     def report(self, health: Health) -> None:
-        """Say how the texts went that have ended since the last report; in the main thread, which talks to the server."""
+        """Say how the texts went that ended since the last report; the main thread calls it, as it logs."""
         ended = {future for future in self._sending if future.done()}
         self._sending = [future for future in self._sending if future not in ended]
         errors = [error for error in (future.exception() for future in ended) if error]

@@ -157,8 +157,8 @@ def render(message: str, options: tuple[str, ...], entitlement: str) -> str:
 def ask(request: AskRequest, incident: str, execute: Execute, sleep: Sleep = time.sleep) -> Entries:
     """The entries that asking returned: those of send-notification, or of addEntitlement when the server refused it.
 
-    1. addEntitlement, ten times at most, a second apart, while the server says that others changed the incident: a crash
-       after it leaves an entitlement that nobody can answer.
+    1. addEntitlement, ten times at most, a second apart, while the server says that others changed the incident. A
+       crash after it leaves an entitlement that nobody can answer.
     2. send-notification: from here on the person may have the SMS.
 
     DemistoException when the server gave no GUID or no instance of the integration is enabled.
