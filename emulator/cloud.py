@@ -5,6 +5,7 @@ through `environment()` alone.
 """
 
 import json
+import random
 import re
 import threading
 import time
@@ -77,7 +78,9 @@ class Cloud:
 
     A context manager; one at a time in a process, because moto's state is global: a second one is a RuntimeError. Every
     start is from empty. All methods may be called from any thread. Times are Unix seconds, durations seconds.
-    `max_receive_count` None leaves the dead-letter queue out.
+    `max_receive_count` None leaves the dead-letter queue out. With `disorder`, each message of the topic reaches the
+    queue twice, under two SQS ids as SNS re-delivers, and whatever waits there comes in the order it draws: what a
+    standard queue allows itself now and then, always.
     """
 
     def __init__(
@@ -87,11 +90,13 @@ class Cloud:
         visibility_timeout: int = 120,
         max_receive_count: int | None = 5,
         raw_delivery: bool = False,
+        disorder: random.Random | None = None,
     ) -> None:
         self.region = region
         self.visibility_timeout = visibility_timeout
         self.max_receive_count = max_receive_count
         self.raw_delivery = raw_delivery
+        self._disorder = disorder
         self.two_way_number = TWO_WAY_NUMBER
         self.topic_arn = self.queue_url = self.dead_letter_url = ""
         self.hooks: list[Hook] = []
@@ -274,8 +279,14 @@ class Cloud:
         """Publish `message` to the topic as it is and return the SNS message id."""
         with self._moto_lock:
             message_id: str = self._sns.publish(message, arn=self.topic_arn)
+            if self._disorder:
+                self._shuffle(self._queue(QUEUE_NAME)._messages, self._disorder)
         self._notify()
         return message_id
+
+    def _shuffle(self, messages: list[Any], disorder: random.Random) -> None:
+        self._sqs.send_message(QUEUE_NAME, messages[-1].body)
+        disorder.shuffle(messages)
 
     def send_raw_to_queue(self, body: str) -> None:
         """Put `body` on the reply queue as it is, past the topic."""
