@@ -1483,7 +1483,7 @@ def draw_at_random(numbers: Sequence[int], count: int) -> Sequence[int]:
 
 
 class Sweep(NamedTuple):
-    """What a look at all that is stored brought: outcomes of old claims, and locked phones with the end of each lock."""
+    """What a look at all that is stored brought: outcomes of old claims, and when the lock of each locked phone ends."""
 
     outcomes: list[Outcome]
     locked: dict[str, float]
