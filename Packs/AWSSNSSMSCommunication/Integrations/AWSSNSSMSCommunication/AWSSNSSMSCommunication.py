@@ -1161,6 +1161,10 @@ class QuestionStore:
             "Try again."
         )
 
+    def check(self) -> None:
+        """Write the state as it is; StateError as update. It shows whether a context that failed works again."""
+        self.update(lambda state: (replace(state), None))
+
     def _load(self) -> tuple[dict[str, Any], int]:
         try:
             versioned = demisto.getIntegrationContextVersioned(True)  # noqa: FBT003
@@ -1483,7 +1487,7 @@ def draw_at_random(numbers: Sequence[int], count: int) -> Sequence[int]:
 
 
 class Sweep(NamedTuple):
-    """What a look at all that is stored brought: outcomes of old claims, and when the lock of each locked phone ends."""
+    """What a look at all that is stored brought: outcomes of old claims, and locked phones with the end of each."""
 
     outcomes: list[Outcome]
     locked: dict[str, float]
@@ -1635,6 +1639,10 @@ class Conversation:
             return Outcome(verdict, done=False, error=error)
         thanks = error == "" and self._settings.feedback
         return Outcome(verdict, done=True, text=success_sms(self._settings, verdict.match) if thanks else "")
+
+    def check_context(self) -> None:
+        """StateError while the context cannot be read and written."""
+        self._store.check()
 
     def state(self) -> State:
         """What is stored now. StateError when it cannot be read."""
@@ -1847,10 +1855,16 @@ class Health:
         self._failing: dict[str, str] = {}
         self._shown: str | None = None
 
-    def fails(self, what: str, sentence: str) -> None:
-        if self._failing.get(what) != sentence:
+    def failing(self, what: str) -> bool:
+        return what in self._failing
+
+    def fails(self, what: str, sentence: str, *, exactly: bool = False) -> None:
+        """Show and log the sentence, unless the one that is shown says the same; exactly: also what differs in a number
+        only is news."""
+        shown = self._failing.get(what, "")
+        if sentence != shown and (exactly or gist(sentence) != gist(shown)):
             demisto.error(sentence)
-        self._failing[what] = sentence
+            self._failing[what] = sentence
         self.show()
 
     def works(self, *things: str) -> None:
@@ -1869,6 +1883,12 @@ class Health:
             demisto.debug(f"The health of the instance could not be written: {brief(error)}")
 
 
+def gist(sentence: str) -> str:
+    """The sentence without words that hold a digit: AWS and XSOAR put times and request ids into an error, which
+    differ each time."""
+    return re.sub(r"\S*[0-9]\S*", "", sentence)
+
+
 class Pause:
     """Seconds to wait after a failure: 1, 2, 4 and so on, to a minute and no further."""
 
@@ -1884,10 +1904,14 @@ class Pause:
 
 
 class FeedbackDesk:
-    """Sends feedback texts in threads, so that a slow SNS holds no reply up. One that fails is not sent again."""
+    """Sends feedback texts in threads, so that a slow SNS holds no reply up. One that fails is not sent again.
 
-    def __init__(self, sender: SmsSender) -> None:
-        self._sender = sender
+    Its failure is the health until a text goes out, or none was refused for an hour: there may be none to send.
+    """
+
+    def __init__(self, sender: SmsSender, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sender, self._clock = sender, clock
+        self._failed_at = 0.0
         self._pool = ThreadPoolExecutor(FEEDBACK_THREADS)
         self._sending: list[Future[SentSms]] = []
 
@@ -1901,10 +1925,11 @@ class FeedbackDesk:
         ended = {future for future in self._sending if future.done()}
         self._sending = [future for future in self._sending if future not in ended]
         errors = [error for error in (future.exception() for future in ended) if error]
-        if len(errors) < len(ended):
-            health.works("feedback")
         for error in errors:
             health.fails("feedback", f"A feedback SMS could not be sent, the answer stands: {brief_sentence(error)}")
+            self._failed_at = self._clock()
+        if not errors and (ended or self._clock() > self._failed_at + HOUR):
+            health.works("feedback")
 
 
 class Poller:
@@ -1924,6 +1949,7 @@ class Poller:
         self._health, self._pause, self._claims_pause = Health(), Pause(), Pause()
         self._claims_due, self._claims_min_age = 0.0, 0.0
         self._malformed = 0
+        self._undeleted: list[Received] = []
 
     def run(self) -> None:
         """Poll for ever."""
@@ -1938,47 +1964,65 @@ class Poller:
 
     def poll(self) -> None:
         """One poll: claims that wait are told, then what the queue brings within its wait is handled."""
+        self._check_context()
         if self._clock() >= self._claims_due:
             self._look_after(self._conversation.look_after(self._claims_min_age))
         messages = self._queue.receive(self._wait())
-        if messages:
-            self._handle(messages)
-        self._health.works("AWS", "poller")
+        self._health.works("AWS")
+        self._handle(messages)
+        self._health.works("poller")
         self._desk.report(self._health)
+
+    def _check_context(self) -> None:
+        """After a failure take nothing off the queue before the context is written again: each time that a message is
+        taken in vain brings it closer to the dead-letter queue."""
+        if self._health.failing("integration context"):
+            self._conversation.check_context()
+            self._health.works("integration context")
 
     def _wait(self) -> int:
         """Seconds to wait for a reply: the poll interval, but no longer than until waiting claims are due."""
         return max(1, min(self._settings.poll_seconds, int(self._claims_due - self._clock())))
 
     def _look_after(self, sweep: Sweep) -> None:
-        self._health.works("integration context")
+        """Only a look at all claims tells that XSOAR takes answers again."""
         if sweep.locked:
-            self._health.fails("locks", LOCKED.format(phones=", ".join(map(lock_text, sweep.locked.items()))))
+            text = LOCKED.format(phones=", ".join(map(lock_text, sweep.locked.items())))
+            self._health.fails("locks", text, exactly=True)
         else:
             self._health.works("locks")
-        self._deliver(sweep.outcomes)
-
-    def _deliver(self, outcomes: Sequence[Outcome]) -> None:
-        """Feedback for claims, and when to look after the ones left: soon while XSOAR refuses, else now and then."""
-        self._desk.send(outcomes)
-        errors = [outcome.error for outcome in outcomes if outcome.error]
-        if errors:
-            self._health.fails("XSOAR", errors[0])
-            self._claims_due, self._claims_min_age = self._clock() + self._claims_pause.longer(), 0.0
-        elif self._clock() >= self._claims_due:
+        error = self._deliver(sweep.outcomes)
+        if error:
+            self._health.fails("XSOAR", error)
+        else:
             self._health.works("XSOAR")
             self._claims_pause.reset()
             self._claims_due, self._claims_min_age = self._clock() + CLAIM_GRACE, CLAIM_GRACE
+
+    def _deliver(self, outcomes: Sequence[Outcome]) -> str:
+        """Send feedback; the first error of telling XSOAR, after which the claims are looked after again soon."""
+        self._desk.send(outcomes)
+        error = next((outcome.error for outcome in outcomes if outcome.error), "")
+        if error:
+            self._claims_due, self._claims_min_age = self._clock() + self._claims_pause.longer(), 0.0
+        return error
 
     def _handle(self, messages: Sequence[Received]) -> None:
         """Answer with the replies among the messages, oldest first, then delete what is done with."""
         replies, malformed = sort_messages(messages)
         outcomes = self._conversation.answer([reply for _, reply in replies]) if replies else []
-        self._health.works("integration context")
-        self._deliver(outcomes)
+        self._watch_xsoar(self._deliver(outcomes), outcomes)
         self._watch_locks(outcomes)
         self._delete([message for (message, _), outcome in zip(replies, outcomes, strict=False) if outcome.done])
         self._reject(malformed)
+
+    def _watch_xsoar(self, error: str, outcomes: Sequence[Outcome]) -> None:
+        """Show that XSOAR refuses answers; when it takes them again, look after those it refused at the next poll."""
+        if not self._health.failing("XSOAR"):
+            if error:
+                self._health.fails("XSOAR", error)
+        elif not error and any(outcome.verdict.meaning is Meaning.ANSWER for outcome in outcomes):
+            self._claims_due = self._clock()
 
     def _watch_locks(self, outcomes: Sequence[Outcome]) -> None:
         """Show a lock as health at the next poll, and log what a locked phone sends."""
@@ -1989,7 +2033,18 @@ class Poller:
             demisto.error(f"{meanings.count(Meaning.IGNORED)} replies of locked phones were ignored.")
 
     def _delete(self, messages: Sequence[Received]) -> None:
-        failed = self._queue.delete(messages)
+        """Delete the messages, and the last of those that AWS did not let go of before. That AWS refuses it is shown,
+        but holds no reply up: a message that comes again changes nothing."""
+        self._undeleted = [*self._undeleted, *messages][-RECEIVE_COUNT:]
+        if not self._undeleted:
+            return
+        try:
+            failed = self._queue.delete(self._undeleted)
+        except AwsError as error:
+            self._health.fails("deleting", f"Replies stay on the queue, their answers stand: {error}")
+            return
+        self._undeleted = []
+        self._health.works("deleting")
         if failed:
             demisto.info(f"{failed} messages of the queue were not deleted; they will come again and change nothing.")
 
