@@ -28,6 +28,7 @@ from urllib.parse import parse_qsl
 import AWSSNSSMSCommunication as sms
 import botocore.session
 import pytest
+import yaml
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import (
@@ -167,6 +168,7 @@ class Server:
         self.told: list[tuple[str, ...]] = []
         self.errors: list[str] = []
         self.infos: list[str] = []
+        self.debugs: list[str] = []
         self.health: list[str] = []
         self.entries: list[Any] = []
 
@@ -223,6 +225,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
         "results": server.entries.append,
         "error": server.errors.append,
         "info": server.infos.append,
+        "debug": server.debugs.append,
     }
     for name, function in replaced.items():
         monkeypatch.setattr(demisto, name, function)
@@ -569,6 +572,22 @@ def test_module_import_reads_nothing_and_every_parameter_of_the_yaml_is_known() 
     shown = [line.split("name: ")[1] for line in form.splitlines() if line.startswith("  name: ")]
     # When compared with those that are checked, Then all are, but the switch of the poller, which the server reads
     assert set(shown) == {*sms.PARAMETERS, "credentials", "longRunning"}
+
+
+def test_defaults_of_the_yaml_are_those_of_the_code_and_the_readme_has_every_parameter() -> None:
+    # Given the instance form and the README
+    folder = Path(__file__).parent
+    form = yaml.safe_load((folder / "AWSSNSSMSCommunication.yml").read_text())["configuration"]
+    readme = (folder / "README.md").read_text()
+    # When compared with the code, Then displays and defaults are the same, and the README has a row for each
+    known = {item["name"]: item for item in form if item["name"] in sms.PARAMETERS}
+    assert {name: item["display"] for name, item in known.items()} == {
+        name: parameter.display for name, parameter in sms.PARAMETERS.items()
+    }
+    optional = {name: str(item["defaultvalue"]) for name, item in known.items() if item.get("defaultvalue")}
+    assert optional == {name: sms.PARAMETERS[name].default for name in optional}
+    assert optional["maxWrongReplies"] == "10"
+    assert [item["display"] for item in known.values() if f"| {item['display']} |" not in readme] == []
 
 
 # ---------------------------------------------------------------- domain
@@ -949,6 +968,42 @@ def test_code_of_the_same_value_as_one_in_use_is_not_given(mode: str, in_use: st
     # Given a code of the other mode in use, When allocated, Then leading zeros do not make it another
     draw = {"random": lambda free, n: [number for number in free if number >= 7][:n], "sequential": first}[mode]
     assert list(sms.allocate_codes(("Yes",), (in_use,), (), mode, draw)) == [code]
+
+
+def test_random_codes_that_rest_are_not_drawn_while_others_are_free() -> None:
+    # Given codes that the phone had lately, and one in use
+    offered: set[int] = set()
+
+    def draw(free: Sequence[int], count: int) -> Sequence[int]:
+        offered.update(free)
+        return free[:count]
+
+    # When codes are allocated, Then the draw is among all others
+    codes = sms.allocate_codes(("Yes", "No"), ("0002",), ("0000", "1", "7031"), "random", draw)
+    assert codes == {"0003": "Yes", "0004": "No"}
+    assert set(range(10000)) - offered == {0, 1, 2, 7031}
+
+
+@pytest.mark.parametrize(
+    ("resting", "codes"),
+    [
+        pytest.param(range(9998), ["9998", "9999"], id="two others are free"),
+        pytest.param(range(9999), ["0001", "0002"], id="one other is free"),
+        pytest.param(range(10000), ["0001", "0002"], id="no other is free"),
+    ],
+)
+def test_random_codes_that_rest_are_used_when_too_few_others_are_free_and_those_in_use_never(
+    resting: Sequence[int], codes: list[str]
+) -> None:
+    # Given a phone that had almost every code, and a question with 0000 open, When two are allocated
+    allocated = sms.allocate_codes(("Yes", "No"), ("0000",), [f"{number:04}" for number in resting], "random", first)
+    # Then they are fresh ones, or else any but the one in use
+    assert list(allocated) == codes
+
+
+def test_sequential_codes_never_rest() -> None:
+    # Given a phone that had 1 and 2, When two are allocated, Then they are used at once
+    assert list(sms.allocate_codes(("Yes", "No"), (), ("1", "2"), "sequential", first)) == ["1", "2"]
 
 
 # ---------------------------------------------------------------- inbound messages
@@ -1483,6 +1538,353 @@ def test_reply_that_arrived_before_its_code_was_given_again_answers_the_question
     # Then it answers question 1, and no text lists a code twice
     assert verdict.match
     assert verdict.match.question.entitlement == entitlement(1)
+
+
+@pytest.mark.parametrize(
+    "now", [NOW - DAY, NOW + 20, NOW + DAY - 1], ids=["host a day slow", "host right", "late poll"]
+)
+@pytest.mark.parametrize(
+    ("arrived", "published", "meaning"),
+    [
+        pytest.param(NOW + 11, NOW + 10, sms.Meaning.ANSWER, id="after the question"),
+        pytest.param(NOW + 8, NOW + 10, sms.Meaning.ANSWER, id="two seconds before: clocks differ"),
+        pytest.param(NOW + 7.999, NOW + 10, sms.Meaning.WRONG, id="more than two seconds before"),
+        pytest.param(NOW - 3600, NOW + 10, sms.Meaning.WRONG, id="an hour before"),
+        pytest.param(None, NOW + 10, sms.Meaning.ANSWER, id="no time of the reply"),
+        pytest.param(NOW - 3600, None, sms.Meaning.ANSWER, id="no time of the question"),
+    ],
+)
+def test_reply_older_than_the_question_by_the_clocks_of_aws_does_not_answer_it(
+    arrived: float | None, published: float | None, meaning: sms.Meaning, now: float
+) -> None:
+    # Given an open question that AWS took at a time of its own, When a reply with its code is judged at any time
+    _, [verdict] = judged(state(question(published=published)), reply(arrived=arrived), now=now)
+    # Then AWS's two clocks decide, with two seconds of tolerance
+    assert verdict.meaning is meaning
+    assert bool(verdict.match) is (meaning is sms.Meaning.ANSWER)
+
+
+def test_late_reply_to_an_answered_question_never_answers_the_next_one_with_its_code() -> None:
+    # Given question 1 answered with Yes, and question 2 with the same sequential codes a minute later
+    codes = {"1": "Yes", "2": "No"}
+    answered = question(1, codes=codes, published=NOW, claim=claim(code="1", reply_id="in-0", told_at=NOW))
+    fresh = question(2, codes=codes, created=NOW + 60, published=NOW + 60)
+    # When a 1 of the time between is polled, and then one from after question 2
+    after, [late, prompt] = judged(
+        state(answered, fresh),
+        reply("1", "in-1", arrived=NOW + 57),
+        reply("1", "in-2", arrived=NOW + 63),
+        now=NOW + 70,
+    )
+    # Then the first is told what was answered, the second is the answer
+    assert (late.meaning, late.match, late.feedback) == (sms.Meaning.OVER, None, "You already answered: Yes.")
+    assert prompt.match == sms.Match(fresh, "1")
+    assert [q.claim and q.claim.reply_id for q in after.all()] == ["in-0", "in-2"]
+
+
+ANSWERED = "You already answered: Yes."
+TOO_LATE = "This question is closed, your reply came too late."
+
+
+@pytest.mark.parametrize(
+    ("asked", "text", "feedback"),
+    [
+        pytest.param(question(claim=claim(reply_id="in-0", told_at=NOW)), "1234", ANSWERED, id="answered, its code"),
+        pytest.param(question(claim=claim(reply_id="in-0", told_at=NOW)), "5678", ANSWERED, id="answered, other code"),
+        pytest.param(question(claim=claim(reply_id="in-0", told_at=NOW)), "5678 no", ANSWERED, id="code and option"),
+        pytest.param(question(claim=claim(reply_id="in-0", told_at=NOW)), "No (5678)", ANSWERED, id="option and code"),
+        pytest.param(question(claim=claim(reply_id="in-0")), "5678", ANSWERED, id="answered, XSOAR not told yet"),
+        pytest.param(
+            question(codes={"0042": "Later", "0043": "Now"}, claim=claim("{x}", "0043", reply_id="in-0")),
+            "42",
+            "You already answered: {x}.",
+            id="zeros left out, an option with braces",
+        ),
+        pytest.param(question(expires=NOW), "1234", TOO_LATE, id="expired"),
+        pytest.param(question(expires=NOW), "1234 yes", TOO_LATE, id="expired, code and option"),
+        pytest.param(question(expires=NOW), "1234 no", "", id="expired, another option beside the code"),
+        pytest.param(question(expires=NOW), "what?", "", id="expired, no code"),
+        pytest.param(question(claim=claim(reply_id="in-0", told_at=NOW)), "9999", "", id="answered, a code of nothing"),
+        pytest.param(question(claim=claim(reply_id="in-0", told_at=NOW)), "yes", "", id="answered, the option alone"),
+    ],
+)
+def test_reply_with_a_code_of_a_question_that_is_over_is_told_why(
+    asked: sms.Question, text: str, feedback: str
+) -> None:
+    # Given a question that is over, When its code comes, Then the text says why it has no effect; else silence
+    after, [verdict] = judged(state(asked), reply(text, "in-1"))
+    assert (verdict.match, verdict.feedback) == (None, feedback)
+    assert verdict.meaning is (sms.Meaning.OVER if feedback else sms.Meaning.UNCLEAR)
+    assert after.of(PHONE) == (asked,)
+
+
+def test_reply_with_a_code_that_is_over_gets_no_codes_of_other_questions_and_is_no_guess() -> None:
+    # Given an answered question, and another that is open
+    before = state(question(1, claim=claim(reply_id="in-0")), question(2, codes={"0042": "Later"}))
+    # When the code of the first comes again, Then its text says so, and nobody counts it as wrong
+    after, [verdict] = judged(before, reply("5678", "in-1"))
+    assert verdict.feedback == ANSWERED
+    assert after.phone(PHONE) == sms.PhoneRecord(feedback=events(1))
+
+
+def test_reply_with_the_code_of_two_questions_that_are_over_is_told_of_the_later_one() -> None:
+    # Given an answered question, and one with the same codes that expired after it
+    before = state(question(1, claim=claim(reply_id="in-0")), question(2, created=NOW + 60, expires=NOW + 90))
+    # When the code comes, Then the latest counts
+    assert judged(before, reply("1234", "in-1"), now=NOW + 100)[1][0].feedback == TOO_LATE
+
+
+def test_code_of_a_question_that_another_phone_has_answered_is_too_late() -> None:
+    # Given one entitlement asked of two phones, answered by the first
+    before = state(question(1, PHONE, claim=claim(reply_id="in-0")), question(1, OTHER_PHONE))
+    # When the other one answers, Then it is too late
+    assert judged(before, reply("1234", "in-1", OTHER_PHONE))[1][0].feedback == TOO_LATE
+
+
+def test_feedback_turned_off_says_nothing_about_questions_that_are_over() -> None:
+    # Given an instance without feedback, When codes of questions that are over come, Then nothing is sent nor written
+    before = state(question(1, claim=claim(reply_id="in-0")), question(2, codes={"1": "A"}, expires=NOW))
+    after, verdicts = judged(before, reply("1234", "in-1"), reply("1", "in-2"), replyFeedbackEnabled=False)
+    assert [verdict.feedback for verdict in verdicts] == ["", ""]
+    assert after is before
+
+
+def test_phone_gets_three_texts_that_are_no_thank_yous_and_then_silence() -> None:
+    # Given an open, an answered and an expired question
+    before = state(
+        question(1), question(2, codes={"2": "B"}, claim=claim("B", "2")), question(3, codes={"3": "C"}, expires=NOW)
+    )
+    # When replies come that answer none of them
+    texts = ["what?", "2", "3", "why?", "2", "9999"]
+    _, verdicts = judged(before, *(reply(text, f"in-{number}") for number, text in enumerate(texts)))
+    # Then three are answered, whichever the text, and the rest is not
+    three = [f"{FAILURE}Yes (1234), No (5678)", "You already answered: B.", TOO_LATE]
+    assert [verdict.feedback for verdict in verdicts] == [*three, "", "", ""]
+
+
+def test_three_texts_are_per_phone() -> None:
+    # Given two phones, of which one got its three texts
+    before = state(question(1), question(2, OTHER_PHONE))
+    after, _ = judged(before, *(reply("what?", f"in-{number}") for number in range(3)))
+    # When both write, Then only the other one gets a text
+    _, verdicts = judged(after, reply("what?", "in-8"), reply("what?", "in-9", OTHER_PHONE))
+    assert [bool(verdict.feedback) for verdict in verdicts] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(3599.9, False), (3600.0, True)], ids=["within the hour", "an hour after the first"]
+)
+def test_three_texts_are_per_hour(seconds: float, said: bool) -> None:
+    # Given a phone that got three texts at once, When it writes again, Then an hour has to be over
+    before = state(question()).remember(PHONE, sms.PhoneRecord(feedback=events(1, 2, 3)))
+    _, [verdict] = judged(before, reply("what?", "in-4"), now=NOW + seconds)
+    assert bool(verdict.feedback) is said
+
+
+def test_answer_begins_the_count_of_texts_anew() -> None:
+    # Given a phone that got its three texts, and two open questions
+    known = state(question(1), question(2, codes={"0042": "Later"}))
+    before = known.remember(PHONE, sms.PhoneRecord(feedback=events(1, 2, 3)))
+    # When it answers one, and then writes four more things
+    after, _ = judged(before, reply("1234", "in-4"), now=NOW + 1)
+    _, verdicts = judged(after, *(reply("what?", f"in-{number}") for number in range(5, 9)), now=NOW + 2)
+    # Then there are three texts more
+    assert [bool(verdict.feedback) for verdict in verdicts] == [True, True, True, False]
+
+
+def test_reply_that_comes_again_gets_no_second_text_even_when_the_count_is_anew() -> None:
+    # Given a reply that got a text before the phone was asked again
+    before = state(question()).remember(PHONE, sms.PhoneRecord(feedback=events(1), fresh_at=NOW + 60))
+    # When it is delivered again, an hour later too, Then it gets none
+    for now in (NOW + 61, NOW + 3601, NOW + DAY - 1):
+        assert judged(before, reply("what?", "in-1"), now=now)[1][0].feedback == ""
+
+
+@pytest.mark.parametrize("own", ["+14255550182", "+1 (425) 555-0182", "14255550182"], ids=["E.164", "written", "bare"])
+@pytest.mark.parametrize("text", ["what?", "9999", "0042"], ids=["words", "wrong code", "code that is over"])
+def test_own_origination_number_never_gets_a_text(own: str, text: str) -> None:
+    # Given questions to the number that texts are sent from, asked before it was that
+    before = state(question(1), question(2, codes={"0042": "Later"}, expires=NOW))
+    # When a text of ours comes back from it, Then it gets none
+    assert judged(before, reply(text), originationNumber=own)[1][0].feedback == ""
+    assert judged(before, reply(text), originationNumber="+14255550100")[1][0].feedback
+
+
+WRONG_FORMS = [
+    pytest.param("9999", id="a code that no question has"),
+    pytest.param("9999 yes", id="with an option after it"),
+    pytest.param("Yes (9999)", id="with an option before it"),
+    pytest.param("1234 no", id="with the option of another code"),
+    pytest.param("12345", id="five digits"),
+    pytest.param("1" * 160, id="160 digits"),
+    pytest.param("９９９９", id="full-width"),
+]
+
+
+def guesses(count: int, text: str = "9999", phone: str = PHONE) -> list[sms.Reply]:
+    return [reply(text, f"guess-{number}", phone) for number in range(count)]
+
+
+@pytest.mark.parametrize("text", WRONG_FORMS)
+def test_tenth_wrong_code_within_an_hour_locks_the_phone(text: str) -> None:
+    # Given an open question and nine wrong codes
+    nine, verdicts = judged(state(question()), *guesses(9, text))
+    assert {verdict.meaning for verdict in verdicts} == {sms.Meaning.WRONG}
+    # When the right one comes then, it answers; When it comes after a tenth wrong one, it is ignored
+    assert judged(nine, reply("1234", "in-1"))[1][0].meaning is sms.Meaning.ANSWER
+    after, [tenth, right] = judged(nine, reply(text, "guess-9"), reply("1234", "in-1"))
+    assert tenth.meaning is sms.Meaning.WRONG
+    assert right == sms.Verdict(reply("1234", "in-1"), sms.Meaning.IGNORED)
+    assert after.of(PHONE) == (question(),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("what?", id="words"),
+        pytest.param("yes", id="the option alone"),
+        pytest.param("call me at 1234", id="digits in a sentence"),
+        pytest.param("STOP", id="opt-out"),
+        pytest.param("Stop (9999)", id="opt-out with a code"),
+        pytest.param("0042", id="code of a question that is over"),
+        pytest.param("", id="empty"),
+    ],
+)
+def test_reply_that_is_no_wrong_code_never_locks_a_phone(text: str) -> None:
+    # Given an open and an expired question, When fifty such replies come, Then the right code answers still
+    before = state(question(1), question(2, codes={"0042": "Later"}, expires=NOW))
+    _, verdicts = judged(before, *guesses(50, text), reply("1234", "in-1"))
+    assert verdicts[-1].match == sms.Match(question(1), "1234")
+
+
+def test_wrong_code_that_is_delivered_again_counts_once() -> None:
+    # Given nine wrong codes, When the last of them comes twenty times more, Then the right code answers still
+    nine, _ = judged(state(question()), *guesses(9))
+    after, verdicts = judged(nine, *[reply("9999", "guess-8")] * 20, reply("1234", "in-1"))
+    assert len(nine.phone(PHONE).wrong) == len(after.phone(PHONE).wrong) == 9
+    assert verdicts[-1].match
+
+
+@pytest.mark.parametrize(
+    ("seconds", "meaning"),
+    [
+        pytest.param(3599.9, sms.Meaning.IGNORED, id="within the hour"),
+        pytest.param(3600.0, sms.Meaning.ANSWER, id="an hour after the first wrong one"),
+    ],
+)
+def test_lock_ends_an_hour_after_the_first_wrong_code(seconds: float, meaning: sms.Meaning) -> None:
+    # Given a wrong code, nine more half an hour later, and more of them while locked
+    locked, _ = judged(state(question()), *guesses(1))
+    locked, _ = judged(locked, *(reply("9999", f"more-{number}") for number in range(20)), now=NOW + 1800)
+    # When the right code comes around the end of the first one's hour, Then it is ignored before, and answers after
+    assert judged(locked, reply("1234", "in-1"), now=NOW + seconds)[1][0].meaning is meaning
+
+
+def test_wrong_codes_of_more_than_an_hour_never_lock() -> None:
+    # Given a wrong code every 400 seconds for a week, When the right one comes in between, Then it answers at any time
+    known = state(question(expires=NOW + 8 * DAY))
+    for number in range(1512):
+        known, [verdict] = judged(known, reply("9999", f"guess-{number}"), now=NOW + number * 400)
+        assert verdict.meaning is sms.Meaning.WRONG
+    assert judged(known, reply("1234", "in-1"), now=NOW + 7 * DAY)[1][0].match
+    # And no more of them are kept than an hour holds
+    assert len(known.phone(PHONE).wrong) == 9
+
+
+@pytest.mark.parametrize(
+    ("allowed", "wrong", "meaning"),
+    [
+        pytest.param("0", 200, sms.Meaning.ANSWER, id="turned off"),
+        pytest.param("1", 1, sms.Meaning.IGNORED, id="one"),
+        pytest.param("3", 2, sms.Meaning.ANSWER, id="two of three"),
+        pytest.param("3", 3, sms.Meaning.IGNORED, id="three of three"),
+        pytest.param("50", 49, sms.Meaning.ANSWER, id="49 of 50"),
+        pytest.param("50", 50, sms.Meaning.IGNORED, id="50 of 50"),
+    ],
+)
+def test_parameter_says_how_many_wrong_codes_lock(allowed: str, wrong: int, meaning: sms.Meaning) -> None:
+    # Given the parameter, When so many wrong codes come and then the right one, Then it is ignored or answers
+    _, verdicts = judged(state(question()), *guesses(wrong), reply("1234", "in-1"), maxWrongReplies=allowed)
+    assert verdicts[-1].meaning is meaning
+
+
+def test_lock_is_of_one_phone_and_of_its_replies_only() -> None:
+    # Given a locked phone with a claim that XSOAR has not taken
+    known = state(question(1), question(2, OTHER_PHONE), question(3, codes={"7": "A"}, claim=claim("A", "7")))
+    locked, _ = judged(known, *guesses(10))
+    # When the reply of that claim comes again, and another phone answers
+    _, [again, other] = judged(locked, reply("7", "r-1"), reply("1234", "in-1", OTHER_PHONE))
+    # Then the claim is still told, and the other phone's answer is taken
+    assert (again.meaning, other.meaning) == (sms.Meaning.REPEAT, sms.Meaning.ANSWER)
+
+
+@pytest.mark.parametrize("text", ["9999", "what?", "STOP", "12345"])
+@pytest.mark.parametrize(
+    "before", [state(), state(question(phone=OTHER_PHONE))], ids=["no question", "a question to another phone"]
+)
+def test_stranger_leaves_no_trace(before: sms.State, text: str) -> None:
+    # Given a phone that was never asked, When it writes fifty times, Then nothing is remembered, nothing is said
+    after, verdicts = judged(before, *guesses(50, text))
+    assert after is before
+    assert {verdict.feedback for verdict in verdicts} == {""}
+
+
+OPT_OUTS = ["ARRET", "CANCEL", "END", "OPT-OUT", "OPTOUT", "QUIT", "REMOVE", "STOP", "TD", "UNSUBSCRIBE"]
+
+
+@pytest.mark.parametrize("word", OPT_OUTS)
+@pytest.mark.parametrize(
+    "form", ["{}", " {}!", "{} please", "{}.\nI mean it", "{} 1234", "{} (1234)", "'{}'", "{}-now"]
+)
+def test_text_that_begins_with_an_opt_out_word_opts_out(word: str, form: str) -> None:
+    # Given an open question with an option of that word, When a text begins with it in any case
+    asked = question(codes={"1234": word.title(), "5678": "No"})
+    for text in (form.format(word), form.format(word.lower()), form.format(word.title())):
+        after, [verdict] = judged(state(asked), reply(text))
+        # Then it answers nothing, gets no text, is no wrong code, and the phone is shown as opted out
+        assert verdict == sms.Verdict(reply(text), sms.Meaning.OPT_OUT)
+        assert after == state(asked).remember(PHONE, sms.PhoneRecord(opted_out=True))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("stopping", id="a longer word"),
+        pytest.param("Ending soon", id="a longer word, capital"),
+        pytest.param("TDX", id="two letters more"),
+        pytest.param("stop_it", id="an underscore"),
+        pytest.param("please stop", id="not at the beginning"),
+        pytest.param("opt out", id="two words"),
+        pytest.param("removed", id="a letter more"),
+    ],
+)
+def test_text_with_an_opt_out_word_elsewhere_or_in_a_longer_word_is_any_text(text: str) -> None:
+    # Given an open question, When such a text comes, Then it gets the codes, and the phone has not opted out
+    after, [verdict] = judged(state(question()), reply(text))
+    assert verdict.feedback == f"{FAILURE}Yes (1234), No (5678)"
+    assert not after.phone(PHONE).opted_out
+
+
+@pytest.mark.parametrize("text", ["1234", "1234 cancel", "(1234)", "1234 CANCEL!"])
+def test_option_that_is_an_opt_out_word_is_chosen_by_its_code_first(text: str) -> None:
+    # Given an option called Cancel, When its code comes, with the word after it or alone, Then it is the answer
+    asked = question(codes={"1234": "Cancel", "5678": "No"})
+    after, [verdict] = judged(state(asked), reply(text))
+    assert verdict.match == sms.Match(asked, "1234")
+    assert not after.phone(PHONE).opted_out
+
+
+def test_opt_out_lasts_until_the_phone_answers() -> None:
+    # Given a phone that opted out
+    known = state(question(1), question(2, codes={"0042": "Later"}))
+    out, _ = judged(known, reply("STOP", "in-1"))
+    # When it writes what is no answer, Then it is still out; When it answers, it is not, and nothing is left to keep
+    still, _ = judged(out, reply("9999", "in-2"), reply("what?", "in-3"), now=NOW + 1)
+    assert still.phone(PHONE).opted_out
+    assert sms.purge(out, DAY, NOW + 30 * DAY).phone(PHONE).opted_out
+    answered, _ = judged(out, reply("42", "in-4"), now=NOW + 2)
+    assert not answered.phone(PHONE).opted_out
+    assert sms.purge(answered, DAY, NOW + 2).phones == {}
 
 
 # ---------------------------------------------------------------- the integration context
