@@ -1637,7 +1637,8 @@ class Conversation:
         error = delivered.get(verdict.match.question.entitlement.key)
         if error:
             return Outcome(verdict, done=False, error=error)
-        thanks = error == "" and self._settings.feedback
+        own = is_own(self._settings, verdict.reply.phone)
+        thanks = error == "" and self._settings.feedback and not own
         return Outcome(verdict, done=True, text=success_sms(self._settings, verdict.match) if thanks else "")
 
     def check_context(self) -> None:
