@@ -8,6 +8,7 @@ import pytest
 from emulator.world import World
 from tests.faults import (
     CLAIM,
+    INJECT,
     PHONE,
     POLLER,
     READ,
@@ -26,6 +27,7 @@ from tests.faults import (
     error_of,
     listed,
     new_entitlement,
+    read,
     read_all,
     send,
     stage,
@@ -39,7 +41,7 @@ CANNOT_WRITE = "The integration context cannot be written: RuntimeError: the ser
 COMMANDS = {
     SEND: {"to": PHONE, "message": "Deploy? - Reply Yes or No: 8a4c2d1e-1111-4222-8333-944455556666@1|1"},
     "aws-sns-sms-list-entitlements": {},
-    "aws-sns-sms-inject-reply": {"phone_number": PHONE, "reply_code": "1"},
+    INJECT: {"phone_number": PHONE, "reply_code": "1"},
 }
 
 
@@ -64,12 +66,12 @@ class TestReadsFail:
         with stage() as world:
             ask(world)
             world.phone(PHONE).expects("Deploy?")
-            before = stored(world)
+            before, writes = stored(world), world.instance.context.counters.writes
             with Refusal(world, READ, BUSY):
                 entry = world.server.execute(command, COMMANDS[command])[0]
             assert error_of(entry) == CANNOT_READ
             assert stored(world) == before
-            assert world.instance.context.counters.writes == 1
+            assert world.instance.context.counters.writes == writes
 
     def test_poller_reports_it_loses_nothing_and_recovers(self) -> None:
         """
@@ -191,6 +193,12 @@ def with_field(old: str, new: str) -> str:
     return f"[{QUESTION.replace(old, new)}]"
 
 
+def with_claim(option: str, code: str, at: str) -> str:
+    """A list of one question that an answer was claimed for, each value as JSON."""
+    rest = '"reply_id":"inbound-1","told_at":null,"error":""'
+    return with_field('"claim":null', f'"claim":{{"option":{option},"code":{code},"at":{at},{rest}}}')
+
+
 FOREIGN_QUESTIONS = {
     "half an object": '{"guid": "8a4c',
     "a plain text": "reset me",
@@ -207,6 +215,10 @@ FOREIGN_QUESTIONS = {
     "a phone that is a number": with_field('"+14255550182"', "14255550182"),
     "a GUID that is null": with_field('"8a4c2d1e-1111-4222-8333-944455556666"', "null"),
     "a time that is a text": with_field('"created":1', '"created":"today"'),
+    "a claim that is a text": with_field('"claim":null', '"claim":"Yes"'),
+    "a claim at no time": with_claim('"Yes"', '"1"', '"now"'),
+    "a claim of a number": with_claim("7", '"1"', "1"),
+    "a claim of no code": with_claim('"Yes"', '"2"', "1"),
     "50,000 brackets": "[" * 50_000,
 }
 FOREIGN_PHONES = {
@@ -216,14 +228,17 @@ FOREIGN_PHONES = {
     "feedback that is a text": '{"+14255550182": {"feedback": "ab"}}',
     "feedback without a time": '{"+14255550182": {"feedback": [["id", "today"]]}}',
 }
+# What the integration takes for its own and overwrites, or refuses without saying what to do.
+TAKEN_FOR_OWN = {"a claim at no time", "a claim of a number", "a claim of no code"}
 KINDS = {"questions": ("entitlements", FOREIGN_QUESTIONS), "phones": ("phones", FOREIGN_PHONES)}
 
 
 def foreign_contexts() -> Iterator[Any]:
     """Each foreign text under its key of the context, as a pytest parameter."""
+    defect = pytest.mark.xfail(strict=True, reason="a claim in the context is taken as it is, whatever it holds")
     for kind, (key, texts) in KINDS.items():
         for name, text in texts.items():
-            yield pytest.param({key: text}, id=f"{kind}: {name}")
+            yield pytest.param({key: text}, id=f"{kind}: {name}", marks=[defect] if name in TAKEN_FOR_OWN else [])
 
 
 @pytest.fixture(scope="class")
@@ -380,16 +395,16 @@ class TestConflicts:
         """
         Given a Yes that the poller takes.
         When a No is injected for the same question before the poller's claim.
-        Then XSOAR is told No, and nothing else.
+        Then XSOAR is told No, and nothing else; the Yes is told so.
         """
         with stage() as world:
             question = ask(world)
             world.phone(PHONE).expects("Deploy?")
             injected = {"phone_number": PHONE, "reply_code": question.codes["No"]}
-            Interruption(world, POLLER, CLAIM, lambda: world.server.execute("aws-sns-sms-inject-reply", injected))
+            Interruption(world, POLLER, CLAIM, lambda: world.server.execute(INJECT, injected))
             world.phone(PHONE).replies(question.codes["Yes"])
             world.start_poller()
-            assert_answered_once(world, [(question, "No")])
+            assert_answered_once(world, [(question, "No")], explained=["You already answered: No."])
 
     def test_at_the_claim_of_a_batch_every_reply_is_judged_again(self) -> None:
         """
@@ -400,18 +415,11 @@ class TestConflicts:
         with stage() as world:
             deploy, restore = ask_many(world, [PHONE, PHONE])
             injected = {"phone_number": PHONE, "reply_code": deploy.codes["No"]}
-            Interruption(world, POLLER, CLAIM, lambda: world.server.execute("aws-sns-sms-inject-reply", injected))
+            Interruption(world, POLLER, CLAIM, lambda: world.server.execute(INJECT, injected))
             world.phone(PHONE).replies(deploy.codes["Yes"])
             world.phone(PHONE).replies(restore.codes["Yes"])
             world.start_poller()
             assert restore.task.wait() == "Yes"
             wait_until_idle(world)
             assert (told(world, deploy), told(world, restore)) == (({"No"}, 1), ({"Yes"}, 1))
-            listed_codes = f"Yes ({restore.codes['Yes']}), No ({restore.codes['No']})"
-            assert sorted(read_all(world)) == sorted(
-                [
-                    restore.thanks("Yes"),
-                    "We couldn't process your response. Please respond with one of the available reply codes: "
-                    + listed_codes,
-                ]
-            )
+            assert sorted(read(world, 2)) == sorted([restore.thanks("Yes"), "You already answered: No."])

@@ -23,6 +23,7 @@ from tests.faults import (
     hooked,
     listed,
     new_entitlement,
+    read,
     read_all,
     send,
     stage,
@@ -118,11 +119,10 @@ class TestAskingAtOnce:
                 phone.replies(question.codes["No"])
             chosen = [(question, "Yes") for question in first] + [(question, "No") for question in second]
             assert all(question.task.wait() == option for question, option in chosen)
-            wait_until_idle(world)
-            texts = read_all(world)
+            texts = read(world, 9)
             due = [question.thanks(option) for question, option in chosen]
             assert sorted(text for text in texts if "Thank you" in text) == sorted(due)
-            assert len(texts) == 9
+            assert sum("Restore?" in text for text in texts) == 3
             rows = listed(world)
             assert [rows[question.entitlement]["ChosenOption"] for question, _ in chosen] == ["Yes"] * 3 + ["No"] * 3
 
@@ -289,7 +289,7 @@ class TestDeliveredAgain:
         """
         Given raw delivery of a reply that has no id but those that SQS gives its copies.
         When two copies come.
-        Then the question is answered once with one thank-you.
+        Then the question is answered once with one thank-you; the second copy is told that it was answered.
         """
         with stage() as world:
             question = ask(world)
@@ -297,7 +297,25 @@ class TestDeliveredAgain:
             world.cloud.send_raw_to_queue(payload(question.codes["No"]))
             world.cloud.send_raw_to_queue(payload(question.codes["No"]))
             world.start_poller()
-            assert_answered_once(world, [(question, "No")])
+            assert_answered_once(world, [(question, "No")], explained=["You already answered: No."])
+
+    def test_reply_that_could_not_be_deleted_answers_once(self) -> None:
+        """
+        Given an SQS that fails to delete an answered reply.
+        When the reply comes back after its visibility timeout.
+        Then it is deleted then, with one answer and one thank-you; the health said so meanwhile.
+        """
+        with stage(retries="0") as world:
+            question = ask(world)
+            world.phone(PHONE).expects("Deploy?")
+            world.cloud.fail("DeleteMessageBatch", "InternalError", status=500, message="Try later")
+            world.phone(PHONE).replies(question.codes["Yes"])
+            world.start_poller()
+            assert_answered_once(world, [(question, "Yes")])
+            assert len(world.cloud.requests("DeleteMessageBatch")) == 2
+            assert len([text for text in world.instance.health_history if "DeleteMessageBatch" in text]) == 1
+            assert world.instance.health == ""
+            world.expect_log_error("DeleteMessageBatch")
 
     def test_two_replies_without_an_id_of_any_kind_are_two(self) -> None:
         """
