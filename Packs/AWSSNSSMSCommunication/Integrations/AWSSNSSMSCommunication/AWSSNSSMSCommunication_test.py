@@ -162,7 +162,7 @@ class Server:
     def __init__(self) -> None:
         self.context: dict[str, Any] = {}
         self.version = 1
-        self.writes = 0
+        self.reads, self.writes = 0, 0
         self.meanwhile: list[Callable[[], None]] = []
         self.fail: dict[str, list[BaseException | None]] = {}
         self.told: list[tuple[str, ...]] = []
@@ -175,6 +175,7 @@ class Server:
     def read(self, refresh: bool) -> dict[str, Any]:
         self._fail("read")
         assert refresh, "a cached context may be old"
+        self.reads += 1
         return {"context": dict(self.context), "version": self.version}
 
     def write(self, context: dict[str, Any], version: int, sync: bool) -> None:
@@ -2146,6 +2147,58 @@ def test_update_whose_change_raises_writes_nothing(server: Server) -> None:
     assert server.writes == 0
 
 
+def test_purge_keeps_answered_questions_for_the_entitlement_ttl_so_that_their_codes_rest() -> None:
+    # Given a question that was over at NOW, and a TTL of a week
+    known = state(question(expires=NOW))
+    # When purged, Then it goes when a week is over, not after the four days of the queue
+    assert sms.purge(known, 7 * DAY, NOW + 7 * DAY - 1) == known
+    assert sms.purge(known, 7 * DAY, NOW + 7 * DAY) == state()
+
+
+@pytest.mark.parametrize(
+    ("known", "seconds"),
+    [
+        pytest.param(remembered(feedback=events(1)), 4 * DAY, id="feedback: as long as a reply can come again"),
+        pytest.param(remembered(wrong=events(1)), 3600.0, id="wrong codes: an hour"),
+    ],
+)
+def test_purge_forgets_of_a_phone_what_counts_no_more(known: sms.State, seconds: float) -> None:
+    # Given what is remembered of a phone, When purged, Then it goes when it counts no more, and the phone with it
+    assert sms.purge(known, DAY, NOW + seconds - 0.1) == known
+    assert sms.purge(known, DAY, NOW + seconds) == state()
+
+
+def test_context_of_the_version_before_is_read() -> None:
+    # Given a question without AWS's time, and a phone of which only feedback was kept
+    stored = {key: value for key, value in STORED_QUESTION.items() if key != "published"}
+    context = {
+        "entitlements": json.dumps([stored]),
+        "phones": json.dumps({"+14255550182": {"feedback": [["in-9", 1767225600.0]]}}),
+    }
+    # When read, Then both are there
+    assert sms.read_state(context) == state(question()).remember(PHONE, sms.PhoneRecord(feedback=events(9)))
+
+
+@pytest.mark.parametrize(
+    "phone",
+    [
+        pytest.param({"feedback": [], "wrong": [["in-1"]]}, id="wrong code without a time"),
+        pytest.param({"feedback": [], "wrong": {"in-1": 1}}, id="wrong codes that are no list"),
+        pytest.param({"feedback": [], "fresh_at": "now"}, id="time that is no number"),
+        pytest.param({"feedback": [], "opted_out": "no"}, id="text for a yes or no"),
+        pytest.param({"wrong": []}, id="no feedback"),
+    ],
+)
+def test_remembered_phone_that_cannot_be_read_is_an_error_and_never_written(
+    server: Server, phone: dict[str, Any]
+) -> None:
+    # Given what is remembered of a phone in another shape, When a change is tried, Then it is left as it was
+    server.context = {"phones": json.dumps({PHONE: phone})}
+    with pytest.raises(sms.StateError, match=r"^The integration context holds entitlements that cannot be read"):
+        sms.QuestionStore().update(lambda known: (known.put(question()), None))
+    assert (server.context, server.writes) == ({"phones": json.dumps({PHONE: phone})}, 0)
+
+
 # ---------------------------------------------------------------- AWS
 
 
@@ -2505,6 +2558,70 @@ def test_sms_leaves_with_its_text_number_and_attributes(
     types = {request.parameters[f"{entry}.Value.DataType"] for entry in names}
     assert (request.parameters["PhoneNumber"], request.parameters["Message"]) == (PHONE, "Ü {x} 100% 🔥\n+")
     assert (sent, types) == (attributes, {"String"})
+
+
+@pytest.mark.parametrize(
+    ("headers", "at"),
+    [
+        pytest.param({"Date": "Thu, 01 Jan 2026 00:00:05 GMT"}, NOW + 5, id="as AWS writes it"),
+        pytest.param({"Date": "Thu, 01 Jan 2026 01:00:05 +0100"}, NOW + 5, id="another zone"),
+        pytest.param({}, None, id="none"),
+        pytest.param({"Date": ""}, None, id="empty"),
+        pytest.param({"Date": "soon"}, None, id="no date"),
+        pytest.param({"Date": "Thu, 99 Jan 2026 00:00:05 GMT"}, None, id="no day"),
+    ],
+)
+def test_sms_has_the_time_of_aws_at_which_it_was_taken(wire: Wire, headers: dict[str, str], at: float | None) -> None:
+    # Given the Date header of the answer, When a text is sent, Then that is its time; None when there is none
+    wire.answers["Publish"] = [http(SENT, 200, **headers)]
+    assert sender().send(PHONE, "Hello") == sms.SentSms("m-1", at)
+
+
+@pytest.mark.parametrize("own", ["+14255550182", "+1 (425) 555-0182", "14255550182"], ids=["E.164", "written", "bare"])
+def test_sms_to_the_own_origination_number_is_never_sent(wire: Wire, own: str) -> None:
+    # Given the number that texts are sent from, When a text to it is sent, Then the sentence says so, no request leaves
+    with pytest.raises(sms.InputError) as error:
+        sender(originationNumber=own).send(PHONE, "Hello")
+    assert str(error.value) == (
+        "+1425*****82 is the Origination Number of the instance, but a text must go to another phone. Nothing was sent."
+    )
+    assert wire.requests == []
+
+
+def opt_out_answer(told: str) -> AWSResponse:
+    result = f"<CheckIfPhoneNumberIsOptedOutResult><isOptedOut>{told}</isOptedOut></CheckIfPhoneNumberIsOptedOutResult>"
+    return http(f"<CheckIfPhoneNumberIsOptedOutResponse>{result}</CheckIfPhoneNumberIsOptedOutResponse>")
+
+
+@pytest.mark.parametrize(("told", "expected"), [("true", True), ("false", False)])
+def test_aws_is_asked_once_whether_a_phone_has_opted_out(wire: Wire, told: str, expected: bool) -> None:
+    # Given what AWS knows of a phone, When asked, Then one request left, with the number
+    wire.answers["CheckIfPhoneNumberIsOptedOut"] = [opt_out_answer(told)]
+    assert sender().has_opted_out(PHONE) is expected
+    [request] = wire.requests
+    assert request.parameters["phoneNumber"] == PHONE
+
+
+OPT_OUT_FAILURES = [
+    pytest.param(xml_error("AuthorizationError", 403), "AuthorizationError", id="no permission"),
+    pytest.param(xml_error("Throttled", 429), "Throttled", id="throttled"),
+    pytest.param(xml_error("InternalError", 500), "InternalError", id="server error"),
+    pytest.param(NO_ANSWER, "ReadTimeoutError", id="no answer"),
+    pytest.param(NO_CONNECTION, "EndpointConnectionError", id="no connection"),
+    pytest.param(http("<html>Proxy"), "ResponseParserError", id="no XML"),
+]
+
+
+@pytest.mark.parametrize(("answer", "code"), OPT_OUT_FAILURES)
+def test_phone_of_which_aws_does_not_tell_has_not_opted_out(wire: Wire, server: Server, answer: Any, code: str) -> None:
+    # Given an AWS that does not tell, When asked, Then the phone counts as one to ask, and only the debug log says why
+    wire.answers["CheckIfPhoneNumberIsOptedOut"] = [answer]
+    assert sender().has_opted_out(PHONE) is False
+    assert wire.operations == ["CheckIfPhoneNumberIsOptedOut"]
+    [told] = server.debugs
+    assert told.startswith("Whether the phone has opted out is not known: ")
+    assert code in told
+    assert (server.errors, server.infos) == ([], [])
 
 
 def test_queue_is_asked_for_ten_messages_and_hands_over_what_is_needed_of_each(wire: Wire) -> None:
@@ -3221,6 +3338,219 @@ def test_claims_of_more_than_a_day_are_left_to_the_operator(server: Server) -> N
     assert server.told == []
 
 
+OPTED_OUT = (
+    "The phone +1425*****82 has opted out of texts, so AWS would drop the question. Nothing was sent. "
+    "Ask another person, or have the number opted in again in the AWS console."
+)
+
+
+def test_question_to_a_phone_that_opted_out_is_neither_registered_nor_sent(server: Server) -> None:
+    # Given a phone that AWS has as opted out, When it is asked, Then the sentence says so and nothing happened
+    aws = FakeAws()
+    aws.opted_out = {PHONE: True}
+    with pytest.raises(sms.InputError) as error:
+        conversation(aws, Clock()).ask(QUESTION, PHONE)
+    assert str(error.value) == OPTED_OUT
+    assert (aws.texts, server.context, server.writes) == ([], {}, 0)
+    # And another phone is asked all the same
+    conversation(aws, Clock()).ask(QUESTION, OTHER_PHONE)
+    assert aws.checked == [PHONE, OTHER_PHONE]
+    assert [phone for phone, _ in aws.texts] == [OTHER_PHONE]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(refused("AuthorizationError", 403, "CheckIfPhoneNumberIsOptedOut"), id="no permission"),
+        pytest.param(refused("InternalError", 500, "CheckIfPhoneNumberIsOptedOut"), id="server error"),
+        pytest.param(NO_ANSWER, id="no answer"),
+    ],
+)
+def test_question_is_asked_when_aws_does_not_tell_of_an_opt_out(server: Server, error: Exception) -> None:
+    # Given an AWS that does not tell whether the phone has opted out, When it is asked, Then it is
+    aws = FakeAws()
+    aws.opted_out = {PHONE: error}
+    conversation(aws, Clock()).ask(QUESTION, PHONE)
+    assert aws.texts == [(PHONE, "Restart db-7?\nYes (0000) or No (0001)")]
+    assert (len(server.questions), server.errors) == (1, [])
+
+
+def test_plain_text_is_sent_without_asking_for_an_opt_out(server: Server) -> None:
+    # Given a phone that opted out, When a plain text is sent, Then AWS is not asked and gets it
+    aws = FakeAws()
+    aws.opted_out = {PHONE: True}
+    conversation(aws, Clock()).notify(PHONE, "Hello")
+    assert (aws.checked, aws.texts) == ([], [(PHONE, "Hello")])
+
+
+def test_question_to_the_own_origination_number_is_neither_registered_nor_sent(server: Server) -> None:
+    # Given the number that texts are sent from, When it is asked, Then it is an error before AWS or the context is
+    aws = FakeAws()
+    with pytest.raises(sms.InputError, match=r"^\+1425\*{5}82 is the Origination Number of the instance, but "):
+        conversation(aws, Clock(), originationNumber=PHONE).ask(QUESTION, PHONE)
+    with pytest.raises(sms.InputError, match=r"^\+1425\*{5}82 is the Origination Number of the instance, but "):
+        conversation(aws, Clock(), originationNumber=PHONE).notify(PHONE, "Hello")
+    assert (aws.checked, aws.texts, server.context) == ([], [], {})
+
+
+def test_time_of_aws_is_noted_after_the_sms_and_kept_when_it_is_sent_again(server: Server) -> None:
+    # Given an AWS whose clock is 90 seconds ahead of the host's
+    aws, seen = FakeAws(), list[float | None]()
+    aws.date = "Thu, 01 Jan 2026 00:01:30 GMT"
+    aws.before_publish = lambda: seen.extend(q.published for q in server.questions)
+    talk = conversation(aws, Clock())
+    # When a question is asked, and asked again later
+    talk.ask(QUESTION, PHONE)
+    aws.date = "Thu, 01 Jan 2026 00:05:00 GMT"
+    talk.ask(QUESTION, PHONE)
+    # Then the time of the first SMS is on record, after it left and not before
+    assert seen == [None, NOW + 90]
+    assert [q.published for q in server.questions] == [NOW + 90]
+
+
+@pytest.mark.parametrize(
+    ("fail", "date"),
+    [
+        pytest.param([NO_ANSWER], "Thu, 01 Jan 2026 00:00:00 GMT", id="no answer"),
+        pytest.param([], None, id="answer without a date"),
+    ],
+)
+def test_question_without_a_time_of_aws_can_be_answered_by_any_reply(
+    server: Server, fail: list[Exception], date: str | None
+) -> None:
+    # Given an AWS that tells no time
+    aws = FakeAws(*fail)
+    aws.date = date
+    talk = conversation(aws, Clock())
+    with contextlib.suppress(sms.MaybeSent):
+        talk.ask(QUESTION, PHONE)
+    # When a reply of an hour ago comes, Then it is taken
+    assert server.questions[0].published is None
+    assert talk.answer([reply("0000", arrived=NOW - 3600)])[0].verdict.match
+
+
+@pytest.mark.parametrize("call", ["read", "write"])
+def test_time_of_aws_that_cannot_be_noted_is_logged_and_the_question_stands(server: Server, call: str) -> None:
+    # Given a context that fails once the SMS is out
+    aws = FakeAws()
+    aws.before_publish = lambda: server.fail.update({call: [RuntimeError("busy")]})
+    # When asked, Then it is asked, and can be answered; the log says what is missing
+    asked = conversation(aws, Clock()).ask(QUESTION, PHONE)
+    assert asked.message_id == "m-1"
+    [error] = server.errors
+    assert error == (
+        "When a question was published could not be noted, so an older reply could answer it: The integration context "
+        f"cannot be {'read' if call == 'read' else 'written'}: RuntimeError: busy."
+    )
+    assert conversation(aws, Clock()).answer([reply("0000")])[0].verdict.match
+
+
+def test_container_that_dies_before_the_time_is_noted_leaves_a_question_that_can_be_answered(server: Server) -> None:
+    # Given a container that dies when it has registered the question and published it
+    server.fail = {"write": [None, Crash()]}
+    with pytest.raises(Crash):
+        conversation(FakeAws(), Clock()).ask(QUESTION, PHONE)
+    # When the reply comes to another one, Then it is taken
+    assert server.questions[0].published is None
+    assert conversation(FakeAws(), Clock()).answer([reply("0000")])[0].done
+
+
+def test_answer_that_comes_before_the_time_is_noted_is_kept(server: Server) -> None:
+    # Given a person who answers before the time of the SMS is written
+    poller = conversation(FakeAws(), Clock())
+    server.meanwhile = [lambda: None, lambda: server.store(*poller_answers(poller, server))]
+    # When asked, Then answer and time are both on record
+    conversation(FakeAws(), Clock()).ask(QUESTION, PHONE)
+    [asked] = server.questions
+    assert (asked.answered, asked.published) == (True, NOW)
+
+
+def poller_answers(poller: sms.Conversation, server: Server) -> list[sms.Question]:
+    server.meanwhile = []
+    assert poller.answer([reply("0000")])[0].done
+    return server.questions
+
+
+def test_question_taken_out_while_its_time_is_noted_does_not_come_back(server: Server) -> None:
+    # Given a question that is gone, When its time is noted, Then nothing changes
+    known = state(question(2))
+    assert sms.note_published(known, question(1), NOW) is known
+    assert sms.note_published(known, question(2), None) is known
+
+
+def test_random_codes_of_an_answered_question_rest_and_sequential_ones_are_used_at_once(server: Server) -> None:
+    # Given questions that are answered one after the other
+    clock = Clock()
+    for mode, codes in (("random", ["0000", "0002", "0004"]), ("sequential", ["1", "1", "1"])):
+        server.context.clear()
+        talk = conversation(FakeAws(), clock, replyCodeMode=mode)
+        given = []
+        for number in range(3):
+            code = next(iter(talk.ask(ask_text(number), PHONE).question.codes))
+            given.append(code)
+            assert talk.answer([reply(code, f"in-{number}")])[0].verdict.match
+        # When each has its codes, Then random ones are new each time, sequential ones are the first
+        assert given == codes
+
+
+def test_random_codes_rest_for_the_whole_entitlement_ttl_and_for_that_phone_only(server: Server) -> None:
+    # Given a TTL of a week, and a question that expired six days ago
+    clock = Clock()
+    talk = conversation(FakeAws(), clock, entitlementTTL="168")
+    talk.ask(ask_text(1), PHONE)
+    clock.now += 13 * DAY
+    # When another is asked, Then it has other codes; another phone may have them
+    assert list(talk.ask(ask_text(2), PHONE).question.codes) == ["0002", "0003"]
+    assert list(talk.ask(ask_text(3), OTHER_PHONE).question.codes) == ["0000", "0001"]
+    # And after the week they are used again
+    clock.now += 15 * DAY
+    talk.ask(ask_text(4), OTHER_PHONE)
+    assert list(talk.ask(ask_text(5), PHONE).question.codes) == ["0000", "0001"]
+
+
+def test_new_question_begins_the_count_of_texts_anew_and_keeps_the_opt_out(server: Server) -> None:
+    # Given a phone that opted out once and got its three texts
+    clock = Clock()
+    talk = conversation(FakeAws(), clock)
+    talk.ask(ask_text(1), PHONE)
+    talk.answer([reply("STOP", "in-0"), *(reply("what?", f"in-{number}") for number in (1, 2, 3))])
+    assert talk.answer([reply("what?", "in-4")])[0].text == ""
+    # When it is asked again a minute later, Then it gets three more, and is shown as opted out until it answers
+    clock.now += 60
+    talk.ask(ask_text(2), PHONE)
+    clock.now += 1
+    texts = [bool(talk.answer([reply("what?", f"in-{number}")])[0].text) for number in (5, 6, 7, 8)]
+    assert texts == [True, True, True, False]
+    assert server.state.phone(PHONE).opted_out
+
+
+def test_two_machines_that_answer_each_other_end_after_three_texts(server: Server) -> None:
+    # Given an open question, and a phone whose machine answers each of our texts
+    aws, clock, sent = FakeAws(), Clock(), 0
+    conversation(aws, clock).ask(QUESTION, PHONE)
+    # When it goes on for an hour, each time with a new container
+    for number in range(100):
+        clock.now += 30
+        [outcome] = conversation(aws, clock).answer([reply("I am on holiday.", f"auto-{number}")])
+        if not outcome.text:
+            break
+        sent += 1
+    # Then there were three texts
+    assert sent == 3
+
+
+def test_lock_is_found_with_its_end_when_looked_after(server: Server) -> None:
+    # Given a phone with ten wrong codes, and one with nine
+    server.store(question(1), question(2, OTHER_PHONE))
+    clock = Clock()
+    talk = conversation(FakeAws(), clock)
+    talk.answer([*guesses(10), *guesses(9, phone=OTHER_PHONE)])
+    # When looked after, Then the first is locked for an hour; then it is not
+    assert talk.look_after() == sms.Sweep([], {PHONE: NOW + 3600})
+    clock.now += 3600
+    assert talk.look_after() == sms.Sweep([], {})
+
+
 # ---------------------------------------------------------------- commands
 
 OTHER_GUID = "7a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
@@ -3552,6 +3882,55 @@ def test_inject_reply_of_the_same_code_twice_answers_once(war_room: WarRoom, ser
     ]
     assert [result["Success"] for result in results] == [True, False]
     assert len(server.told) == 1
+
+
+def test_list_entitlements_shows_locked_and_opted_out_phones(war_room: WarRoom, server: Server) -> None:
+    # Given a phone that sent ten wrong codes, one that opted out, and one that did nothing
+    third = "+14255550184"
+    server.store(question(1), question(2, OTHER_PHONE), question(3, third))
+    conversation(FakeAws(), Clock()).answer([*guesses(10), reply("Stop", "in-1", OTHER_PHONE)])
+    # When listed, Then each question shows it of its phone
+    rows = {row["PhoneNumber"]: (row["Locked"], row["OptedOut"]) for row in listed(war_room)}
+    assert rows == {PHONE: (True, False), OTHER_PHONE: (False, True), third: (False, False)}
+    # And an instance with the lock turned off shows none
+    war_room.instance = params(maxWrongReplies="0")
+    assert [row["Locked"] for row in listed(war_room)] == [False, False, False]
+
+
+def test_inject_reply_of_a_locked_phone_is_no_success_and_says_why(war_room: WarRoom, server: Server) -> None:
+    # Given a phone that sent ten wrong codes, When the right one is injected, Then it is ignored as one of the queue is
+    server.store(question())
+    conversation(FakeAws(), Clock()).answer(guesses(10))
+    context, readable = war_room.result("aws-sns-sms-inject-reply", phone_number=PHONE, reply_code="1234")
+    assert context["AWS.SNS.SMS.TestReply"]["Success"] is False
+    assert readable == (
+        "Replies from +14255550182 are ignored for now, as it sent too many wrong codes within an hour."
+    )
+    assert (server.told, server.questions) == ([], [question()])
+
+
+def test_send_notification_of_a_question_to_a_phone_that_opted_out_is_a_sentence(
+    war_room: WarRoom, server: Server
+) -> None:
+    # Given a phone that AWS has as opted out, When a question is sent, Then it is an error; a plain text is sent
+    war_room.aws.opted_out = {PHONE: True}
+    message = f"Restart db-7? - Reply Yes or No: {GUID}@1234|7"
+    assert war_room.error("send-notification", to=PHONE, message=message) == OPTED_OUT
+    assert (war_room.aws.texts, server.context) == ([], {})
+    war_room.result("send-notification", to=PHONE, message="Hello")
+    assert war_room.aws.texts == [(PHONE, "Hello")]
+
+
+@pytest.mark.parametrize("message", ["Hello", f"Restart db-7? - Reply Yes or No: {GUID}@1234|7"])
+def test_send_notification_to_the_own_origination_number_is_a_sentence(
+    war_room: WarRoom, server: Server, message: str
+) -> None:
+    # Given the number that texts are sent from, When a text or a question to it is sent, Then nothing leaves
+    war_room.instance = params(originationNumber="+1 425-555-0182")
+    assert war_room.error("send-notification", to=PHONE, message=message) == (
+        "+1425*****82 is the Origination Number of the instance, but a text must go to another phone. Nothing was sent."
+    )
+    assert (war_room.aws.texts, server.context) == ([], {})
 
 
 def test_test_module_asks_the_queue_and_says_ok(wire: Wire, war_room: WarRoom, server: Server) -> None:
@@ -3953,6 +4332,339 @@ def test_poller_that_dies_before_deleting_does_not_answer_twice(scene: Scene, se
     assert scene.poll() == []
     assert (len(server.told), scene.queue.messages) == (1, [])
     assert [text for _, text in scene.aws.texts] == ["5678 - Thank you for your response!"]
+
+
+def dated(text: str, number: str, second: int) -> dict[str, Any]:
+    """A reply that SNS took at that second, whenever SQS got it."""
+    return envelope(payload(text, inboundMessageId=number), Timestamp=f"2026-01-01T00:00:{second:02}.000Z")
+
+
+def test_poller_compares_the_time_of_the_envelope_with_the_time_of_the_sms(scene: Scene, server: Server) -> None:
+    # Given a question that AWS took at second 30, and a host whose clock is an hour behind
+    scene.clock.now = NOW - 3600
+    scene.aws.date = "Thu, 01 Jan 2026 00:00:30 GMT"
+    conversation(scene.aws, scene.clock).ask(QUESTION, PHONE)
+    # When a reply of second 10 and then one of second 31 are polled
+    scene.queue.put(dated("0000", "in-1", 10))
+    texts = scene.poll()
+    assert (texts, server.told) == ([f"{FAILURE}Yes (0000), No (0001)"], [])
+    scene.queue.put(dated("0001", "in-2", 31))
+    # Then only the second one answers
+    assert scene.poll() == ["0001 - Thank you for your response!"]
+    assert [answer[3] for answer in server.told] == ["No"]
+
+
+def test_poller_compares_the_time_of_the_queue_when_there_is_no_envelope(scene: Scene, server: Server) -> None:
+    # Given a question of second 30, and raw delivery
+    scene.aws.date = "Thu, 01 Jan 2026 00:00:30 GMT"
+    conversation(scene.aws, scene.clock).ask(QUESTION, PHONE)
+    # When a reply that SQS got at second 10 is polled, and one of second 28, Then only the latter answers
+    scene.queue.messages = [received(payload("0000", inboundMessageId="in-1"), 1, NOW + 10)]
+    scene.poll()
+    assert server.told == []
+    scene.queue.messages = [received(payload("0001", inboundMessageId="in-2"), 2, NOW + 28)]
+    scene.poll()
+    assert [answer[3] for answer in server.told] == ["No"]
+
+
+def test_poller_that_starts_anew_remembers_the_texts_it_sent(scene: Scene, server: Server) -> None:
+    # Given an open question, and a container that starts anew after each poll
+    server.store(question())
+    texts = []
+    for number in range(6):
+        scene.queue.put(inbound("what?", f"in-{number}"))
+        texts.append(len(scene.poll()))
+        scene.start()
+        scene.clock.now += 60
+    # When six replies are not understood, Then three texts left
+    assert texts == [1, 1, 1, 0, 0, 0]
+    assert scene.queue.messages == []
+
+
+def test_poller_thanks_without_a_limit(scene: Scene, server: Server) -> None:
+    # Given a phone that got its three texts, and five open questions
+    server.store(*(question(number, codes={f"{number:04}": "Yes"}) for number in range(5)))
+    scene.queue.put(*(inbound("what?", f"in-{number}") for number in range(4)))
+    assert len(scene.poll()) == 3
+    # When it answers all, Then it is thanked for each
+    scene.queue.put(*(inbound(f"{number:04}", f"in-{number + 10}") for number in range(5)))
+    assert sorted(scene.poll()) == [f"{number:04} - Thank you for your response!" for number in range(5)]
+
+
+LOCK = (
+    "Replies are ignored for too many wrong codes within an hour, somebody may be guessing: "
+    "+1425*****82 until 2026-01-01T01:00:00Z."
+)
+
+
+def test_poller_shows_a_lock_once_and_clears_it_when_the_hour_is_over(scene: Scene, server: Server) -> None:
+    # Given a phone that sends ten wrong codes and then the right one
+    server.store(question())
+    scene.queue.put(*(inbound("9999", f"in-{number}") for number in range(10)))
+    scene.poll()
+    scene.queue.put(inbound("1234", "right"))
+    # When polled for almost an hour, with a container that is new in the middle
+    assert scene.poll() == []
+    for _ in range(59):
+        scene.clock.now += 60
+        scene.poll()
+    # Then the reply was ignored and deleted; health and log say so once
+    assert (server.told, scene.queue.messages) == ([], [])
+    assert server.health == ["", LOCK]
+    assert server.errors == [LOCK, "1 replies of locked phones were ignored."]
+    # And when the hour is over, the health is empty and the code answers
+    scene.clock.now += 60
+    scene.queue.put(inbound("1234", "again"))
+    assert scene.poll() == ["1234 - Thank you for your response!"]
+    assert server.health == ["", LOCK, ""]
+
+
+def test_poller_that_starts_anew_keeps_a_lock(scene: Scene, server: Server) -> None:
+    # Given a phone that was locked by another container
+    server.store(question())
+    scene.queue.put(*(inbound("9999", f"in-{number}") for number in range(10)))
+    scene.poll()
+    scene.start()
+    # When the right code comes to a new one, Then it is ignored, and the health of the new one says so
+    scene.queue.put(inbound("1234", "right"))
+    assert scene.poll() == []
+    assert (server.told, server.health[-1]) == ([], LOCK)
+
+
+def test_poller_with_the_lock_turned_off_locks_nobody(server: Server) -> None:
+    # Given Wrong Replies Allowed Per Hour 0, When thirty wrong codes and the right one come, Then it answers
+    scene = Scene(server, maxWrongReplies="0")
+    server.store(question())
+    for start in (0, 10, 20):
+        scene.queue.put(*(inbound("9999", f"in-{start + number}") for number in range(10)))
+        scene.poll()
+    scene.queue.put(inbound("1234", "right"))
+    assert scene.poll() == ["1234 - Thank you for your response!"]
+    assert (server.health, server.errors) == ([""], [])
+
+
+def test_poller_answers_no_opt_out_and_deletes_it(scene: Scene, server: Server) -> None:
+    # Given an open question, When the phone sends STOP, Then nobody is told or texted, and it is on record
+    server.store(question())
+    scene.queue.put(inbound("Stop."))
+    assert scene.poll() == []
+    assert (scene.queue.messages, server.told, server.questions) == ([], [], [question()])
+    assert server.state.phone(PHONE).opted_out
+
+
+@pytest.mark.parametrize(
+    "questions",
+    [
+        pytest.param([], id="nothing stored"),
+        pytest.param([question(1), question(2, claim=claim(told_at=NOW)), question(3, expires=NOW)], id="questions"),
+    ],
+)
+def test_poll_that_brings_nothing_writes_nothing(scene: Scene, server: Server, questions: list[sms.Question]) -> None:
+    # Given questions or none, and an empty queue
+    if questions:
+        server.store(*questions)
+    # When polled for two days, every ten seconds of the first hour and then every minute
+    for seconds in [10] * 360 + [60] * 2820:
+        scene.poll()
+        scene.clock.now += seconds
+    # Then nothing was written, the context was read every 30 seconds at most, the health written once
+    assert (server.writes, server.health, server.errors) == (0, [""], [])
+    assert server.reads <= 2 * DAY / 30
+
+
+def test_poller_shows_that_feedback_fails_until_a_text_leaves(scene: Scene, server: Server) -> None:
+    # Given an AWS that refuses texts, and a reply every ten seconds
+    server.store(*(question(number, codes={f"{number:04}": "Yes"}) for number in range(4)))
+    scene.aws.fail = [refused("AuthorizationError", 403)] * 2
+    for number in range(4):
+        scene.queue.put(inbound(f"{number:04}", f"in-{number}"))
+        scene.poll()
+        scene.poll()
+        scene.clock.now += 10
+    # When the third one leaves, Then the health is empty; until then it said so, written once, logged once
+    sentence = (
+        "A feedback SMS could not be sent, the answer stands: AWS refused Publish with AuthorizationError: "
+        "the key or role lacks the permission for Publish. It said: No."
+    )
+    assert server.health == ["", sentence, ""]
+    assert server.errors == [sentence]
+    assert len(server.told) == 4
+
+
+def test_feedback_that_fails_beside_one_that_leaves_is_still_shown_and_written_once(server: Server) -> None:
+    # Given a desk where of two texts a round one is refused, three rounds long
+    health, aws = sms.Health(), FakeAws()
+    desk = sms.FeedbackDesk(sms.SmsSender(aws, settings()))  # type: ignore[arg-type]
+    outcome = sms.Outcome(sms.Verdict(reply(), sms.Meaning.UNCLEAR), done=True, text="Hello")
+    for _ in range(3):
+        aws.fail = [refused("InvalidParameter"), None]
+        desk.send([outcome, outcome])
+        wait(desk._sending, 10)
+        desk.report(health)
+    # When reported each time, Then the health says so and was written once
+    [sentence] = server.health
+    assert sentence.startswith("A feedback SMS could not be sent, the answer stands: ")
+
+
+def test_poller_whose_context_can_be_read_but_not_written_shows_it_until_it_can(scene: Scene, server: Server) -> None:
+    # Given a context that takes no writes, and a reply that comes again each time
+    server.store(question())
+    server.fail = {"write": [OSError("disk full")] * 5}
+    scene.queue.put(inbound("1234"))
+    _stop_after(scene, polls=7)
+    # When it takes them again, Then the answer is told; until then the health said so, written once, logged once
+    sentence = "The integration context cannot be written: OSError: disk full."
+    assert [answer[3] for answer in server.told] == ["Yes"]
+    assert server.health == ["", sentence, ""]
+    assert server.errors == [sentence]
+    assert scene.clock.sleeps == [1.0, 2.0, 4.0, 8.0, 16.0]
+
+
+def test_poller_shows_that_xsoar_refuses_while_other_replies_are_no_answers(scene: Scene, server: Server) -> None:
+    # Given a claim that XSOAR refuses, and a poll that lasts until it is due again
+    server.store(question(1, claim=claim(at=NOW - 60)), question(2, OTHER_PHONE))
+    server.fail = {"tell": [RuntimeError("busy")] * 2}
+    scene.poll()
+    scene.queue.put(inbound("what?", "in-9", OTHER_PHONE))
+    receive = scene.queue.receive
+
+    def late(wait: int) -> list[sms.Received]:
+        scene.clock.now += 1
+        return receive(wait)
+
+    scene.queue.receive = late  # type: ignore[method-assign]
+    # When a reply comes that tells XSOAR nothing, Then the health still says so, and the claim is told when due
+    scene.clock.now += 0.5
+    scene.poll()
+    assert server.health == ["", "XSOAR did not take the answer: RuntimeError: busy."]
+    for _ in range(4):
+        scene.poll()
+    assert [answer[3] for answer in server.told] == ["Yes"]
+    assert server.health == ["", "XSOAR did not take the answer: RuntimeError: busy.", ""]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(sms.AwsError("ReceiveMessage failed."), id="AWS"),
+        pytest.param(sms.MaybeSent("DeleteMessageBatch failed."), id="AWS does not answer"),
+        pytest.param(ZeroDivisionError("bug"), id="bug"),
+    ],
+)
+def test_poller_during_a_long_outage_makes_one_call_a_minute_and_recovers_within_one_poll(
+    scene: Scene, server: Server, error: Exception
+) -> None:
+    # Given an open question, its code on the queue, and an outage of 66 polls
+    server.store(question())
+    scene.queue.put(inbound("1234"))
+    scene.queue.fail = [error] * 66
+    started = scene.clock.now
+    _stop_after(scene, polls=67)
+    # When it works again, Then the outage took an hour, the first poll after it answers, and the health is empty
+    assert scene.clock.sleeps == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0] + [60.0] * 60
+    assert scene.clock.now - started == 3663.0
+    assert [answer[3] for answer in server.told] == ["Yes"]
+    assert len(server.health) == 3
+    assert (server.health[0], server.health[-1]) == ("", "")
+    assert len(server.errors) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "receives", "sentence"),
+    [
+        pytest.param("read", 1, "The integration context cannot be read: RuntimeError: busy.", id="read"),
+        pytest.param("write", 2, "The integration context cannot be written: RuntimeError: busy.", id="write"),
+    ],
+)
+def test_poller_during_a_long_outage_of_the_context_leaves_the_queue_alone_and_recovers_within_one_poll(
+    scene: Scene, server: Server, call: str, receives: int, sentence: str
+) -> None:
+    # Given an open question, its code on the queue, and a context that fails 66 times
+    server.store(question())
+    scene.queue.put(inbound("1234"))
+    server.fail = {call: [RuntimeError("busy")] * 66}
+    started = scene.clock.now
+    _stop_after(scene, polls=receives)
+    # When it works again, Then the first poll answers; a message was taken in vain once at most
+    assert scene.clock.sleeps == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0] + [60.0] * 60
+    assert scene.clock.now - started == 3663.0
+    assert [answer[3] for answer in server.told] == ["Yes"]
+    assert [text for text in server.health if text] == [sentence]
+    assert server.health[-1] == ""
+    assert server.errors == [sentence]
+
+
+def test_poller_whose_messages_cannot_be_deleted_answers_all_the_same_and_says_so(scene: Scene, server: Server) -> None:
+    # Given an AWS that deletes nothing at first, and two replies, a poll each
+    server.store(question(1), question(2, OTHER_PHONE))
+    delete, refusals = scene.queue.delete, [sms.AwsError("AWS refused DeleteMessageBatch.")] * 3
+
+    def refuse(messages: Sequence[sms.Received]) -> int:
+        if refusals:
+            raise refusals.pop()
+        return delete(messages)
+
+    scene.queue.delete = refuse  # type: ignore[method-assign]
+    scene.queue.put(inbound("1234", "in-1"))
+    texts = scene.poll()
+    scene.queue.put(inbound("5678", "in-2", OTHER_PHONE))
+    texts += [text for _ in range(4) for text in scene.poll()]
+    # When it deletes again, Then each was answered and thanked once, and the health said so once and is empty
+    assert texts == ["1234 - Thank you for your response!", "5678 - Thank you for your response!"]
+    assert [answer[3] for answer in server.told] == ["Yes", "No"]
+    assert scene.queue.messages == []
+    sentence = "Replies stay on the queue, their answers stand: AWS refused DeleteMessageBatch."
+    assert (server.health, server.errors) == (["", sentence, ""], [sentence])
+
+
+def test_poller_looks_after_refused_claims_at_once_when_xsoar_takes_another_answer(
+    scene: Scene, server: Server
+) -> None:
+    # Given a claim that XSOAR refused so often that it is due again in 16 seconds
+    server.store(question(1, claim=claim(at=NOW - 60)), question(2, OTHER_PHONE))
+    server.fail = {"tell": [RuntimeError("busy")] * 5}
+    for _ in range(5):
+        scene.poll()
+        scene.clock.now += scene.queue.waits[-1]
+    # When another answer is taken, Then the claim is told at the next poll, and the health is empty only then
+    scene.queue.put(inbound("5678", "in-2", OTHER_PHONE))
+    scene.poll()
+    assert server.health == ["", "XSOAR did not take the answer: RuntimeError: busy."]
+    scene.poll()
+    assert [answer[3] for answer in server.told] == ["No", "Yes"]
+    assert server.health == ["", "XSOAR did not take the answer: RuntimeError: busy.", ""]
+
+
+def test_feedback_that_failed_is_shown_for_an_hour_when_no_other_text_is_sent(server: Server) -> None:
+    # Given a text that was refused
+    health, clock = sms.Health(), Clock()
+    desk = sms.FeedbackDesk(sms.SmsSender(FakeAws(refused("InvalidParameter")), settings()), clock)  # type: ignore[arg-type]
+    desk.send([sms.Outcome(sms.Verdict(reply(), sms.Meaning.UNCLEAR), done=True, text="Hello")])
+    wait(desk._sending, 10)
+    desk.report(health)
+    # When nothing more is sent, Then it is shown for an hour, and not for ever
+    clock.now += 3600
+    desk.report(health)
+    assert len(server.health) == 1
+    clock.now += 1
+    desk.report(health)
+    assert server.health[1:] == [""]
+
+
+def test_health_that_differs_only_in_numbers_is_not_written_again_unless_told_to(server: Server) -> None:
+    # Given errors with a request id, and a lock with a time
+    health = sms.Health()
+    health.fails("AWS", "AWS refused it (request 17a9).")
+    health.fails("AWS", "AWS refused it (request 18b0).")
+    health.fails("locks", "Locked until 01:00.", exactly=True)
+    health.fails("locks", "Locked until 02:00.", exactly=True)
+    # When shown, Then the id is no news, the time is
+    assert server.health == [
+        "AWS refused it (request 17a9).",
+        "AWS refused it (request 17a9). Locked until 01:00.",
+        "AWS refused it (request 17a9). Locked until 02:00.",
+    ]
+    assert server.errors == ["AWS refused it (request 17a9).", "Locked until 01:00.", "Locked until 02:00."]
 
 
 def test_log_holds_no_phone_number_code_text_or_secret(scene: Scene, server: Server) -> None:
