@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from io import BytesIO
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import boto3
 from botocore.config import Config
@@ -64,6 +64,14 @@ class Text:
     attributes: Mapping[str, str]
     message_id: str
     time: float = field(default_factory=time.time)
+
+
+class Taken(NamedTuple):
+    """A message of the reply queue that a receive has handed out; `times` counts how often it was."""
+
+    message_id: str
+    body: str
+    times: int
 
 
 @dataclass
@@ -230,6 +238,11 @@ class Cloud:
     def queue_depth(self) -> int:
         """How many messages are on the reply queue, visible or in flight."""
         return len(self._queue(QUEUE_NAME)._messages)
+
+    def taken(self, receipt_handle: str) -> Taken | None:
+        """The message of the reply queue with that receipt handle, be it an older one; None when it is deleted."""
+        messages = [item for item in self._queue(QUEUE_NAME)._messages if item.had_receipt_handle(receipt_handle)]
+        return Taken(messages[0].id, messages[0].body, messages[0].approximate_receive_count) if messages else None
 
     def dead_letters(self) -> list[str]:
         """The bodies in the dead-letter queue. A message gets there when a receive finds its count used up."""
