@@ -818,15 +818,18 @@ OPTION_AND_CODE = re.compile(r"(?P<option>.+?)\s*\((?P<code>[0-9]{1,4})\)", re.D
 OPT_OUT = re.compile(rf"(?:{'|'.join(OPT_OUT_WORDS)})(?!\w)", re.IGNORECASE)
 
 
+class Reading(NamedTuple):
+    """The digits of a code and the words beside them. More than four digits are never a code."""
+
+    digits: str
+    words: str = ""
+
+
 @dataclass(frozen=True)
 class Said:
-    """What a text says: the digits of a code, perhaps with the words beside them, or that the phone opts out.
+    """What a text says: a code, or that the phone opts out. "30 min (1234)" can be read in two ways."""
 
-    digits is also filled by a number of more than four digits, which is never a code.
-    """
-
-    digits: str = ""
-    words: str = ""
+    readings: tuple[Reading, ...] = ()
     opts_out: bool = False
 
 
@@ -884,22 +887,28 @@ def understand(text: str) -> Said:
     if OPT_OUT.match(bare):
         return Said(opts_out=True)
     if re.fullmatch("[0-9]+", bare):
-        return Said(digits=bare)
-    worded = CODE_AND_OPTION.fullmatch(bare) or OPTION_AND_CODE.fullmatch(trim(text, keep="()"))
-    return Said(digits=worded["code"], words=fold(worded["option"])) if worded else Said()
+        return Said((Reading(bare),))
+    forms = (CODE_AND_OPTION.fullmatch(bare), OPTION_AND_CODE.fullmatch(trim(text, keep="()")))
+    return Said(tuple(Reading(form["code"], fold(form["option"])) for form in forms if form))
 
 
 def find_matches(said: Said, questions: Iterable[Question]) -> list[Match]:
-    """The codes that have the digits, else those that have their value, in the order of the questions.
+    """The codes that the text has, in the order of the questions; by the first reading of it that has any."""
+    every = [Match(question, code) for question in questions for code in question.codes]
+    found = (find_reading(reading, every) for reading in said.readings)
+    return next((matches for matches in found if matches), [])
+
+
+def find_reading(reading: Reading, every: Sequence[Match]) -> list[Match]:
+    """The codes that have the digits, else those that have their value.
 
     None when words beside the digits are not the option of the code.
     """
-    if not said.digits or len(said.digits) > len(str(MAX_CODE)):
+    if len(reading.digits) > len(str(MAX_CODE)):
         return []
-    every = [Match(question, code) for question in questions for code in question.codes]
-    same_value = [match for match in every if int(match.code) == int(said.digits)]
-    exact = [match for match in same_value if match.code == said.digits]
-    return [match for match in exact or same_value if said.words in ("", fold(match.option))]
+    same_value = [match for match in every if int(match.code) == int(reading.digits)]
+    exact = [match for match in same_value if match.code == reading.digits]
+    return [match for match in exact or same_value if reading.words in ("", fold(match.option))]
 
 
 def claim_replies(
@@ -960,7 +969,7 @@ def explain(
         return Meaning.OVER, ALREADY_ANSWERED_TEXT.format(chosen_option=claim.option) if claim else CLOSED_TEXT
     if not open_questions:
         return Meaning.UNCLEAR, ""
-    return Meaning.WRONG if said.digits else Meaning.UNCLEAR, failure_sms(settings, phone, open_questions)
+    return Meaning.WRONG if said.readings else Meaning.UNCLEAR, failure_sms(settings, phone, open_questions)
 
 
 def refuse_own(settings: Settings, phone: str) -> None:
