@@ -1,6 +1,7 @@
 """What a phone network, a machine at the other end and a stranger can do to a conversation, as the phones see it."""
 
 import json
+import time
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -126,6 +127,8 @@ def test_a_late_code_of_a_question_that_expired_is_told_so(new_world: NewWorld, 
     world = new_world({**SEQUENTIAL, "entitlementTTL": "0.0001"})
     phone = world.phone("+14255550182")
     ask_directly(world, phone)
+    end = texts_of(world, phone)[-1].time + 0.36
+    world.wait_until(lambda: time.time() > end, "the question expires")
     world.instance.params["entitlementTTL"] = "24"
     calendar.date = "Wed, 01 Jul 2026 12:01:00 GMT"
     asked = ask_directly(world, phone)
