@@ -8,7 +8,7 @@ import pytest
 
 from emulator.cloud import Cloud
 from emulator.world import World
-from tests.stage import SharedWorld
+from tests.stage import SharedWorld, indiscretions
 
 FAILED = pytest.StashKey[bool]()
 PRINTED = "printed"
@@ -100,12 +100,16 @@ undying_world = pytest.fixture(shared("undying", undying), name="undying_world")
 @pytest.fixture
 def new_world(stages: Stages, request: pytest.FixtureRequest) -> Iterator[Callable[..., World]]:
     """Makes a world for this test alone; what it takes is World's. It complains at the end of a test that passed."""
+    made: list[World] = []
     with ExitStack() as worlds:
 
         def enter(params: Mapping[str, Any] | None = None, **settings: Any) -> World:
             stages.clear()
-            return worlds.enter_context(World(params, **settings))
+            made.append(worlds.enter_context(World(params, **settings)))
+            return made[-1]
 
         yield enter
         if failed(request):
             leave_silently(worlds)
+    if not failed(request):
+        assert [line for world in made for line in indiscretions(world)] == []

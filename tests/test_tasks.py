@@ -26,7 +26,7 @@ SLACK_SOURCE = """
 import demistomock as demisto
 from CommonServerPython import *
 
-demisto.info("Slack got: " + demisto.args()["message"])
+demisto.debug("Slack got: " + demisto.args()["message"])
 return_results("Message sent to Slack.")
 """
 
@@ -137,7 +137,7 @@ def test_slack_never_gets_the_question_though_it_has_the_same_command(new_world:
     asked = ask(world, phone, "Only by SMS?")
     # Then Slack got nothing of it
     assert asked.entry["Brand"] == BRAND
-    assert other.logs == [("info", "Slack got: To everybody")]
+    assert other.logs == [("debug", "Slack got: To everybody")]
 
 
 def test_no_enabled_instance_is_a_sentence_that_says_which_to_enable(new_world: NewWorld, slack: Path) -> None:

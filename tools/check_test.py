@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from tools.check import Step, count, report, run
+from tools.check import Result, Step, count, report, run
+from tools.check import pytest as pytest_step
 
 TESTS = Step("unit", "Unit tests", ("pytest",), counts_tests=True)
 LINT = Step("lint", "Lint", ("ruff",))
@@ -41,3 +42,15 @@ def test_failed_step_shows_its_output_and_how_to_run_it() -> None:
     step = Step("lint", "Lint", (sys.executable, "-c", "print('the reason'); raise SystemExit(3)"))
     shown = report(step, run(step))
     assert shown.startswith("the reason\n   FAILED; alone: ")
+
+
+def test_passed_tests_show_what_they_measured_and_their_summary() -> None:
+    """
+    Given: tests that passed, and one of them printed what it measured
+    When: they are reported
+    Then: that line and the summary are shown, and no progress
+    """
+    measured = "From an idle reply to the resumed task: 13 ms (median of 5), 24 ms at most."
+    output = f"bringing up nodes...\n.... [100%]\n{measured}\n4 passed, 1 xfailed in 18.02s\n"
+    step = pytest_step("e2e", "End-to-end tests", "python")
+    assert report(step, Result(4, 0, output)) == f"   {measured}\n   4 passed, 1 xfailed in 18.02s\n"

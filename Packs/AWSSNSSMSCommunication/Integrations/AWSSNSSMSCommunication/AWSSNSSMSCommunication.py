@@ -2132,10 +2132,9 @@ def main() -> None:
         if command not in commands:
             raise NotImplementedError(f"{command} is not a command of {BRAND}.")  # noqa: TRY301
         return_results(commands[command]())
-    except (SmsError, NotImplementedError) as error:
-        return_error(str(error))
     except Exception as error:
-        return_error(f"{command} failed: {brief(error)}.")
+        expected = isinstance(error, (SmsError, NotImplementedError))
+        return_error(str(error) if expected else f"{command} failed: {brief(error)}.")
 
 
 if __name__ in ("__main__", "__builtin__", "builtins"):
