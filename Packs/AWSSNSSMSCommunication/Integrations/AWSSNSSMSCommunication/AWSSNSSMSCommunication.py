@@ -636,6 +636,15 @@ def mask(number: str) -> str:
     return "".join("*" if place in middle and char.isdigit() else char for place, char in enumerate(number))
 
 
+# With a plus, or what could be one without it; not the account in an ARN or a URL.
+NUMBER_IN_TEXT = re.compile(r"(?P<plus>\+)[0-9]{7,15}|(?<![\w/])[0-9]{7,15}(?![\w/]|:\w)")
+
+
+def mask_numbers(text: str) -> str:
+    """What others say, with the phone numbers in it masked."""
+    return NUMBER_IN_TEXT.sub(lambda found: mask(found[0]) if found["plus"] else mask(f"+{found[0]}")[1:], text)
+
+
 def iso_time(moment: float | None) -> str | None:
     return None if moment is None else datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -1203,9 +1212,9 @@ def brief_sentence(error: BaseException) -> str:
 
 
 def brief(error: BaseException) -> str:
-    """The error in at most 200 characters, without phone numbers."""
+    """The error in at most 200 characters, its phone numbers masked."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return re.sub(r"\+[0-9]{7,15}", lambda number: mask(number[0]), text).strip().rstrip(".")[:200]
+    return mask_numbers(text).strip().rstrip(".")[:200]
 
 
 # ---------------------------------------------------------------- AWS
@@ -1225,7 +1234,7 @@ def aws_error(error: Exception, operation: str) -> AwsError:
         text = f"{operation} needs AWS credentials and the machine has none: {NO_CREDENTIALS}."
     else:
         text = f"{operation} failed with {code}: {NO_ROUTE}. It said: {said}."
-    text = re.sub(r"\+[0-9]{7,15}", lambda number: mask(number[0]), text)
+    text = mask_numbers(text)
     return AwsError(text) if surely_not_done(error, operation) else MaybeSent(text)
 
 
