@@ -24,6 +24,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+# Bodies of 256 kB take their time where much else runs.
+pytestmark = pytest.mark.timeout(400)
+
 BODIES, ENVELOPES, QUESTIONS, REPLIES, CODES, STATES, STORIES = 5000, 600, 1500, 2000, 400, 400, 100
 
 PHONE, OTHER_PHONE = "+14255550182", "+14255550183"

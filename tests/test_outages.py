@@ -406,7 +406,8 @@ def test_asking_while_sns_is_down_is_a_sentence(
         began = time.monotonic()
         entries = world.server.execute("SMSAskUser", {"phone": PHONE, "message": "Deploy?"}, world.incident())
         calls = len(world.cloud.requests("Publish"))
-        say(record_property, f"SNS down for a question ({code})", f"{calls} calls", time.monotonic() - began)
+        seconds = time.monotonic() - began
+        record_property("printed", f"SNS down for a question ({code}): {calls} calls; the error after {seconds:.0f} s.")
         assert sentence in error_of(entries)
         assert calls <= 2
         rows = world.server.execute("aws-sns-sms-list-entitlements", {})[0]["Contents"]
