@@ -1319,6 +1319,26 @@ def test_reply_to_sequential_codes(text: str, code: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        pytest.param("30 min (1234)", "1234", id="as it stands in the SMS"),
+        pytest.param("1234 30 min", "1234", id="code first"),
+        pytest.param("60 min (5678)", "5678", id="the other option"),
+        pytest.param("60 min (1234)", None, id="the option of another code"),
+        pytest.param("30 min (9999)", None, id="a code of nothing"),
+        pytest.param("30 min", None, id="the option alone"),
+        pytest.param("30", "0030", id="the code that its number is, of another question"),
+    ],
+)
+def test_option_that_begins_with_a_number_is_read_with_its_code(text: str, code: str | None) -> None:
+    # Given options that begin with numbers, and another question whose code is one of those
+    asked = (question(1, codes={"1234": "30 min", "5678": "60 min"}), question(2, codes={"0030": "Later"}))
+    # When matched, Then option and code go together, however the text can be read
+    match = find_match(text, asked)
+    assert (match and match.code) == code
+
+
+@pytest.mark.parametrize(
     ("text", "code"), [("42", "42"), ("0042", "0042"), ("042", None)], ids=["exact", "exact with zeros", "either"]
 )
 def test_reply_with_the_value_of_two_codes_matches_only_exactly(text: str, code: str | None) -> None:
@@ -1980,7 +2000,23 @@ UNREADABLE = [
     pytest.param('["a"]', "TypeError", id="list of texts"),
     pytest.param("[{}]", "KeyError", id="question without fields"),
     pytest.param(json.dumps([{**STORED_QUESTION, "created": "soon"}]), "ValueError", id="time that is no number"),
-    pytest.param(json.dumps([{**STORED_QUESTION, "claim": {"x": 1}}]), "TypeError", id="claim with other fields"),
+    pytest.param(json.dumps([{**STORED_QUESTION, "claim": {"x": 1}}]), "KeyError", id="claim with other fields"),
+    pytest.param(json.dumps([{**STORED_QUESTION, "claim": []}]), "TypeError", id="claim that is a list"),
+    pytest.param(
+        json.dumps([{**STORED_QUESTION, "claim": {**STORED_CLAIM, "option": "No"}}]),
+        "ValueError",
+        id="claim of an option that its code does not mean",
+    ),
+    pytest.param(
+        json.dumps([{**STORED_QUESTION, "claim": {**STORED_CLAIM, "code": "9999"}}]),
+        "KeyError",
+        id="claim with a code that was not offered",
+    ),
+    pytest.param(
+        json.dumps([{**STORED_QUESTION, "claim": {**STORED_CLAIM, "at": "soon"}}]),
+        "ValueError",
+        id="claim at a time that is no number",
+    ),
     pytest.param(json.dumps([{**STORED_QUESTION, "codes": None}]), "TypeError", id="no codes"),
     pytest.param("{}", "", id="object"),
     pytest.param('""', "", id="text"),
@@ -3331,6 +3367,24 @@ def test_feedback_turned_off_thanks_nobody(server: Server) -> None:
     assert (outcome.done, outcome.text, len(server.told)) == (True, "", 1)
 
 
+def test_answer_of_the_own_origination_number_is_taken_and_not_thanked(server: Server) -> None:
+    # Given a question to a phone that became the origination number, When its code comes, Then no text is to be sent
+    server.store(question())
+    [outcome] = conversation(FakeAws(), Clock(), originationNumber=PHONE).answer([reply()])
+    assert (outcome.done, outcome.text, len(server.told)) == (True, "", 1)
+
+
+def test_injected_answer_that_the_poller_tells_later_is_not_thanked(server: Server) -> None:
+    # Given a reply that an operator injected while XSOAR refused answers
+    server.store(question())
+    server.fail = {"tell": [RuntimeError("busy")]}
+    talk = conversation(FakeAws(), Clock())
+    assert not talk.answer([reply("1234", "inject-1")])[0].done
+    # When the poller tells it, Then nobody is thanked: no phone sent it
+    [outcome] = talk.look_after().outcomes
+    assert (outcome.done, outcome.text, len(server.told)) == (True, "", 1)
+
+
 def test_claims_of_more_than_a_day_are_left_to_the_operator(server: Server) -> None:
     # Given a claim of a day ago, When claims are delivered, Then it is not told
     server.store(question(claim=claim(at=NOW - DAY)))
@@ -3540,14 +3594,16 @@ def test_two_machines_that_answer_each_other_end_after_three_texts(server: Serve
 
 
 def test_lock_is_found_with_its_end_when_looked_after(server: Server) -> None:
-    # Given a phone with ten wrong codes, and one with nine
+    # Given a phone with a wrong code, nine more of it half an hour later, and nine of another phone
     server.store(question(1), question(2, OTHER_PHONE))
     clock = Clock()
     talk = conversation(FakeAws(), clock)
+    talk.answer(guesses(1))
+    clock.now += 1800
     talk.answer([*guesses(10), *guesses(9, phone=OTHER_PHONE)])
-    # When looked after, Then the first is locked for an hour; then it is not
+    # When looked after, Then the first is locked until an hour after its first wrong code; then it is not
     assert talk.look_after() == sms.Sweep([], {PHONE: NOW + 3600})
-    clock.now += 3600
+    clock.now += 1800
     assert talk.look_after() == sms.Sweep([], {})
 
 
