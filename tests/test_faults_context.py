@@ -228,17 +228,14 @@ FOREIGN_PHONES = {
     "feedback that is a text": '{"+14255550182": {"feedback": "ab"}}',
     "feedback without a time": '{"+14255550182": {"feedback": [["id", "today"]]}}',
 }
-# What the integration takes for its own and overwrites, or refuses without saying what to do.
-TAKEN_FOR_OWN = {"a claim at no time", "a claim of a number", "a claim of no code"}
 KINDS = {"questions": ("entitlements", FOREIGN_QUESTIONS), "phones": ("phones", FOREIGN_PHONES)}
 
 
 def foreign_contexts() -> Iterator[Any]:
     """Each foreign text under its key of the context, as a pytest parameter."""
-    defect = pytest.mark.xfail(strict=True, reason="a claim in the context is taken as it is, whatever it holds")
     for kind, (key, texts) in KINDS.items():
         for name, text in texts.items():
-            yield pytest.param({key: text}, id=f"{kind}: {name}", marks=[defect] if name in TAKEN_FOR_OWN else [])
+            yield pytest.param({key: text}, id=f"{kind}: {name}")
 
 
 @pytest.fixture(scope="class")

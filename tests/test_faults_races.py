@@ -317,24 +317,6 @@ class TestDeliveredAgain:
             assert world.instance.health == ""
             world.expect_log_error("DeleteMessageBatch")
 
-    def test_reply_that_could_not_be_deleted_answers_once(self) -> None:
-        """
-        Given an SQS that fails to delete an answered reply.
-        When the reply comes back after its visibility timeout.
-        Then it is deleted then, with one answer and one thank-you; the health said so meanwhile.
-        """
-        with stage(retries="0") as world:
-            question = ask(world)
-            world.phone(PHONE).expects("Deploy?")
-            world.cloud.fail("DeleteMessageBatch", "InternalError", status=500, message="Try later")
-            world.phone(PHONE).replies(question.codes["Yes"])
-            world.start_poller()
-            assert_answered_once(world, [(question, "Yes")])
-            assert len(world.cloud.requests("DeleteMessageBatch")) == 2
-            assert len([text for text in world.instance.health_history if "DeleteMessageBatch" in text]) == 1
-            assert world.instance.health == ""
-            world.expect_log_error("DeleteMessageBatch")
-
     def test_two_replies_without_an_id_of_any_kind_are_two(self) -> None:
         """
         Given two questions and raw delivery of replies without an inboundMessageId.

@@ -1,7 +1,5 @@
 """XSOAR refuses an answer: for a while, for ever, or after it took it."""
 
-import pytest
-
 from emulator.incidents import ERROR
 from tests.faults import (
     INJECT,
@@ -174,7 +172,6 @@ def test_inject_reply_that_xsoar_refuses_says_so_and_is_told_by_the_poller() -> 
         assert_answered_once(world, [(question, "Yes")])
 
 
-@pytest.mark.xfail(strict=True, reason="the poller thanks for a claim of an injected reply as for one from a phone")
 def test_inject_reply_that_the_poller_finishes_sends_no_text() -> None:
     """
     Given an injected reply, whose answer XSOAR refused.

@@ -71,6 +71,7 @@ MAX_ENVELOPES = 5
 MAX_ID = 128  # characters of a reply id that are kept; AWS ids are UUIDs
 RECEIVE_COUNT = 10  # messages an SQS receive brings, and a batch delete takes, at most
 CONTEXT_TRIES = 20
+INJECTED = "inject-"  # how the id of a reply begins that no phone sent: it gets no text
 KEEP_CLOSED = 4 * 86400.0  # seconds; a queue keeps a message four days by default, so no re-delivery comes later
 TELL_FOR = 86400.0  # seconds a claim is told again while XSOAR refuses it
 CLAIM_GRACE = 30.0  # seconds left to another container to tell the claim it made
@@ -1073,20 +1074,31 @@ def checked_code(code: str) -> str:
     return code
 
 
+def claim_from_json(item: Any, codes: Mapping[str, str]) -> Claim:
+    """The claim of a question with these codes; TypeError, ValueError or KeyError when the item is none."""
+    stored = checked(item, dict)
+    option, code, reply_id, error = (checked(stored[name], str) for name in ("option", "code", "reply_id", "error"))
+    if codes[code] != option:
+        raise ValueError
+    told_at = stored["told_at"]
+    return Claim(option, code, reply_id, float(stored["at"]), None if told_at is None else float(told_at), error)
+
+
 def question_from_json(item: Any) -> Question:
     """The question; TypeError, ValueError or KeyError when the item is none."""
     stored = checked(item, dict)
     guid, incident, task, phone, text = (checked(stored[name], str) for name in TEXT_FIELDS)
+    codes = {checked_code(code): checked(option, str) for code, option in checked(stored["codes"], dict).items()}
     return Question(
         entitlement=Entitlement(guid, incident, task),
         phone=phone,
         text=text,
-        codes={checked_code(code): checked(option, str) for code, option in checked(stored["codes"], dict).items()},
+        codes=codes,
         created=float(stored["created"]),
         expires=float(stored["expires"]),
         sends=int(stored["sends"]),
         published=None if stored.get("published") is None else float(stored["published"]),
-        claim=Claim(**stored["claim"]) if stored["claim"] else None,
+        claim=None if stored["claim"] is None else claim_from_json(stored["claim"], codes),
     )
 
 
@@ -1655,8 +1667,8 @@ class Conversation:
         error = delivered.get(verdict.match.question.entitlement.key)
         if error:
             return Outcome(verdict, done=False, error=error)
-        own = is_own(self._settings, verdict.reply.phone)
-        thanks = error == "" and self._settings.feedback and not own
+        nobody = verdict.reply.id.startswith(INJECTED) or is_own(self._settings, verdict.reply.phone)
+        thanks = error == "" and self._settings.feedback and not nobody
         return Outcome(verdict, done=True, text=success_sms(self._settings, verdict.match) if thanks else "")
 
     def check_context(self) -> None:
@@ -1829,7 +1841,7 @@ def inject_reply(args: Mapping[str, str], settings: Settings) -> CommandResults:
     phone = phone_number(args.get("phone_number") or "", "phone_number")
     text = args.get("reply_code") or ""
     conversation = make_conversation(replace(settings, feedback=False))
-    outcome = conversation.answer([Reply(phone, text, f"inject-{uuid.uuid4()}")])[0]
+    outcome = conversation.answer([Reply(phone, text, f"{INJECTED}{uuid.uuid4()}")])[0]
     error = outcome.error if outcome.verdict.match else no_match(outcome.verdict, conversation.open_questions(phone))
     return injected_results(outcome.verdict, error)
 
