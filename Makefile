@@ -13,7 +13,7 @@ SDK := .venv-sdk/.sdk
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo warroom test lint unit e2e oldest validate pack docs constraints tools clean
+.PHONY: help demo warroom test lint unit e2e soak oldest validate pack docs constraints tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,9 @@ unit: $(DEV) ## the tests beside the code
 
 e2e: $(DEV) $(ZIP) ## the end-to-end tests over the emulator
 	@.venv/bin/python tools/check.py e2e
+
+soak: $(DEV) ## 200 questions while the poller is killed 100 times; SEED= repeats a run's
+	@.venv/bin/python -m tests.soak $(if $(SEED),--seed $(SEED))
 
 oldest: $(DEV) $(OLDEST) ## the pack's tests on the oldest boto3 it supports
 	@.venv/bin/python tools/check.py oldest

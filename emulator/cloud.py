@@ -5,6 +5,7 @@ through `environment()` alone.
 """
 
 import json
+import random
 import re
 import threading
 import time
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from io import BytesIO
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import boto3
 from botocore.config import Config
@@ -65,6 +66,14 @@ class Text:
     time: float = field(default_factory=time.time)
 
 
+class Taken(NamedTuple):
+    """A message of the reply queue that a receive has handed out; `times` counts how often it was."""
+
+    message_id: str
+    body: str
+    times: int
+
+
 @dataclass
 class _Fault:
     operation: str
@@ -77,7 +86,9 @@ class Cloud:
 
     A context manager; one at a time in a process, because moto's state is global: a second one is a RuntimeError. Every
     start is from empty. All methods may be called from any thread. Times are Unix seconds, durations seconds.
-    `max_receive_count` None leaves the dead-letter queue out.
+    `max_receive_count` None leaves the dead-letter queue out. With `disorder`, each message of the topic reaches the
+    queue twice, under two SQS ids as SNS re-delivers, and whatever waits there comes in the order it draws: what a
+    standard queue allows itself now and then, always.
     """
 
     def __init__(
@@ -87,11 +98,13 @@ class Cloud:
         visibility_timeout: int = 120,
         max_receive_count: int | None = 5,
         raw_delivery: bool = False,
+        disorder: random.Random | None = None,
     ) -> None:
         self.region = region
         self.visibility_timeout = visibility_timeout
         self.max_receive_count = max_receive_count
         self.raw_delivery = raw_delivery
+        self._disorder = disorder
         self.two_way_number = TWO_WAY_NUMBER
         self.topic_arn = self.queue_url = self.dead_letter_url = ""
         self.hooks: list[Hook] = []
@@ -226,6 +239,11 @@ class Cloud:
         """How many messages are on the reply queue, visible or in flight."""
         return len(self._queue(QUEUE_NAME)._messages)
 
+    def taken(self, receipt_handle: str) -> Taken | None:
+        """The message of the reply queue with that receipt handle, be it an older one; None when it is deleted."""
+        messages = [item for item in self._queue(QUEUE_NAME)._messages if item.had_receipt_handle(receipt_handle)]
+        return Taken(messages[0].id, messages[0].body, messages[0].approximate_receive_count) if messages else None
+
     def dead_letters(self) -> list[str]:
         """The bodies in the dead-letter queue. A message gets there when a receive finds its count used up."""
         return [message.body for message in self._queue(DEAD_LETTER_NAME)._messages] if self.dead_letter_url else []
@@ -274,8 +292,14 @@ class Cloud:
         """Publish `message` to the topic as it is and return the SNS message id."""
         with self._moto_lock:
             message_id: str = self._sns.publish(message, arn=self.topic_arn)
+            if self._disorder:
+                self._shuffle(self._queue(QUEUE_NAME)._messages, self._disorder)
         self._notify()
         return message_id
+
+    def _shuffle(self, messages: list[Any], disorder: random.Random) -> None:
+        self._sqs.send_message(QUEUE_NAME, messages[-1].body)
+        disorder.shuffle(messages)
 
     def send_raw_to_queue(self, body: str) -> None:
         """Put `body` on the reply queue as it is, past the topic."""

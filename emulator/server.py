@@ -146,7 +146,8 @@ class Server:
 
     `environment` is all that containers get beside PATH and an empty home. `module_name` is the `__name__` that code
     runs under: `__builtin__`, `builtins` or `__main__`. `timeout` in seconds bounds commands and scripts, not pollers.
-    Raises ContentError when `XSOAR_CONTENT` cannot be used.
+    `entitlement_conflicts` is how many of the next `addEntitlement` fail as when asks in one incident race. Raises
+    ContentError when `XSOAR_CONTENT` cannot be used.
     """
 
     def __init__(
@@ -160,6 +161,7 @@ class Server:
         self.hooks: list[Hook] = []
         self.on_task_completed: list[Callable[[Incident, Task], None]] = []
         self.answers: list[Answer] = []
+        self.entitlement_conflicts = 0
         self.log: list[LogLine] = []
         self.instances: dict[str, Instance] = {}
         self.integrations: dict[str, Integration] = {}
@@ -252,7 +254,7 @@ class Server:
         incident = incident or self.playground
         texts = {key: _argument_text(value) for key, value in args.items() if value is not None}
         if name == "addEntitlement":
-            return [_add_entitlement(incident, texts)]
+            return [self._add_entitlement(incident, texts)]
         targets = {key: texts.pop(key) for key in TARGETS if texts.get(key)}
         if name in self.scripts:
             return self._run_script(self.scripts[name], texts | self.scripts[name].own(targets), incident)
@@ -260,6 +262,12 @@ class Server:
         if not instances:
             raise ValueError(f"Unsupported Command : {name}")
         return [entry for item in instances for entry in self._run_command(item, name, texts, incident)]
+
+    def _add_entitlement(self, incident: Incident, args: Mapping[str, str]) -> Entry:
+        if self.entitlement_conflicts > 0:
+            self.entitlement_conflicts -= 1
+            return error_entry(f"Could not update the investigation {incident.id}: version conflict.")
+        return _add_entitlement(incident, args)
 
     def test(self, instance: Instance) -> str:
         """What the Test button shows: `ok` or the failure."""

@@ -67,10 +67,17 @@ DELETE = Effect("deleting the replies", "DeleteMessageBatch")
 # Two replies in one batch. The thank-yous go out in threads, beside each other and beside the deletion.
 ANSWERING = (RECEIVE, CLAIM, TELL_FIRST, TELL_SECOND, SETTLE, THANK, THANK_SECOND, DELETE)
 
+# One reply that answers nothing. What it counts for is written once; its text, if any, leaves after that.
+RECORD = Effect("recording the reply", WRITE)
+EXPLAIN = Effect("the text that explains", "Publish")
+EXPLAINING = (RECEIVE, RECORD, EXPLAIN, DELETE)
+RECORDING = (RECEIVE, RECORD, DELETE)
+
 REGISTER = Effect("registering", WRITE)
 PUBLISH = Effect("sending", "Publish")
+NOTE = Effect("noting when it was sent", WRITE, 2)
 WITHDRAW = Effect("taking out what was refused", WRITE, 2)
-ASKING = (REGISTER, PUBLISH)
+ASKING = (REGISTER, PUBLISH, NOTE)
 
 
 def gaps(effects: Sequence[Effect]) -> list[Any]:
@@ -286,10 +293,13 @@ def wait_until_idle(world: World) -> None:
     world.wait_until(lambda: len(world.cloud.requests("ReceiveMessage")) > polls, "another poll")
 
 
-def assert_answered_once(world: World, chosen: Sequence[tuple[Asked, str]]) -> None:
+def assert_answered_once(
+    world: World, chosen: Sequence[tuple[Asked, str]], *, explained: Sequence[str] = (), phone: str = PHONE
+) -> None:
     """Each question was answered once with its option, which is on record, and thanked for at most once.
 
-    Nothing else was texted to its phone, and nothing is left on the queue.
+    Nothing else was texted to its phone but the texts that `explained` other replies of `phone`, each as often as it
+    stands there, and nothing is left on the queue.
     """
     for question, option in chosen:
         assert question.task.wait(10) == option
@@ -299,7 +309,7 @@ def assert_answered_once(world: World, chosen: Sequence[tuple[Asked, str]]) -> N
         assert told(world, question) == ({option}, 1)
         row = rows[question.entitlement]
         assert (row["Answered"], row["ChosenOption"]) == (True, option)
-    assert_thanked_at_most_once(world, chosen)
+    assert_thanked_at_most_once(world, chosen, [(phone, text) for text in explained])
 
 
 def told(world: World, question: Asked) -> tuple[set[str], int]:
@@ -308,13 +318,21 @@ def told(world: World, question: Asked) -> tuple[set[str], int]:
     return {answer.content for answer in answers}, sum(answer.effective for answer in answers)
 
 
-def assert_thanked_at_most_once(world: World, chosen: Sequence[tuple[Asked, str]]) -> None:
-    """Each question got at most one thank-you so far. Unread texts are thank-yous too, and count as read then."""
+def assert_thanked_at_most_once(
+    world: World, chosen: Sequence[tuple[Asked, str]], explained: Sequence[tuple[str, str]] = ()
+) -> None:
+    """Each question got at most one thank-you so far. Unread texts are thank-yous too, and count as read then.
+
+    So do the texts that `explained` other replies, by phone; it waits for these.
+    """
     due = [(question.phone, question.thanks(option)) for question, option in chosen]
     got = [(text.phone, text.text) for text in world.cloud.texts]
     assert [thanks for thanks in due if got.count(thanks) > 1] == []
-    unread = [(phone, text) for phone in {phone for phone, _ in due} for text in read_all(world, phone)]
-    assert [text for text in unread if text not in due] == []
+    for phone, text in explained:
+        world.wait_until(lambda phone=phone, text=text: text in world.phone(phone).unexpected(), text)  # type: ignore[misc]
+    phones = {phone for phone, _ in [*due, *explained]}
+    unread = [(phone, text) for phone in phones for text in read_all(world, phone)]
+    assert sorted(text for text in unread if text not in due) == sorted(explained)
 
 
 def read(world: World, count: int, phone: str = PHONE) -> list[str]:

@@ -1,6 +1,7 @@
 """What the end-to-end tests have in common: worlds that tests share, and asking a question in one line."""
 
 import itertools
+import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from emulator.phone import Phone
 from emulator.world import World
 
 FAILURE = "We couldn't process your response. Please respond with one of the available reply codes: "
+CLOSED = "This question is closed, your reply came too late."
 
 Made = TypeVar("Made")
 
-_lines = itertools.count(1000)
+# AWS's emulation takes numbers that end in 99 for opted out.
+_lines = (number for number in itertools.count(1000) if number % 100 != 99)
 
 
 class SharedWorld(World):
@@ -109,6 +112,15 @@ def _read(phone: Phone, entry: Entry, incident: Incident, task: Task) -> Asked:
     assert entry["Type"] != ERROR, entry["Contents"]
     text = phone.expects()
     return Asked(phone.number, entry, incident, task, text, phone.codes(text))
+
+
+def ask_also(world: World, asked: Asked, phone: Phone) -> None:
+    """As if the question had been sent to this phone too, with the same codes: a question it has open, at no cost."""
+    context, version = world.instance.context.read()
+    questions = json.loads(context["entitlements"])
+    original = next(item for item in questions if item["incident"] == asked.incident.id)
+    questions.append({**original, "phone": phone.number})
+    world.instance.context.write({**context, "entitlements": json.dumps(questions)}, version)
 
 
 def send(world: World, to: str, message: str, **arguments: str) -> Entry:

@@ -64,6 +64,8 @@ def test_open_questions_are_listed_newest_first_and_answered_ones_on_request(seq
         "AnsweredAt": None,
         "ChosenOption": None,
         "Error": None,
+        "Locked": False,
+        "OptedOut": False,
     }
     assert oldest["EntitlementID"] == outputs(first.entry, "AWS.SNS.SMS")["Entitlement"]
     assert oldest["Message"] == "x" * 100
@@ -551,6 +553,10 @@ UNUSABLE: dict[str, tuple[Mapping[str, Any], str]] = {
         'Sender ID is "Acme & Co", but it must be 1 to 11 letters, digits and hyphens with at least one letter.',
     ),
     "SMS type": ({"smsType": "Urgent"}, 'SMS Type is "Urgent", but it must be Transactional or Promotional.'),
+    "wrong replies": (
+        {"maxWrongReplies": "-1"},
+        'Wrong Replies Allowed Per Hour is "-1", but it must be a whole number from 0 to 1000.',
+    ),
     "unknown variable": ({"successMessage": "{name}"}, 'Success Message Template is "{name}' + NOT_SUCCESS + "."),
     "variable of the other": (
         {"failureMessage": "{reply_code}"},
@@ -572,7 +578,7 @@ def test_a_parameter_that_cannot_be_used_is_named_as_it_is_displayed(
 @pytest.mark.parametrize(
     "params",
     [
-        {"pollInterval": "600", "timeout": "1", "retries": "0", "entitlementTTL": ".5"},
+        {"pollInterval": "600", "timeout": "1", "retries": "0", "entitlementTTL": ".5", "maxWrongReplies": "0"},
         {"timeout": "2.5, 0.5", "smsType": "", "replyCodeMode": "", "successMessage": "", "originationNumber": ""},
         {"sqsQueueUrl": "http://queue.example.com/123456789012/sms-replies"},
     ],

@@ -1,5 +1,7 @@
 """A container dies by SIGKILL in each gap between two effects; started again, every rule of the pack holds."""
 
+import json
+
 import pytest
 
 from tests.faults import (
@@ -7,10 +9,14 @@ from tests.faults import (
     ASKING,
     CLAIM,
     DELETE,
+    EXPLAINING,
     INJECT,
+    NOTE,
     PHONE,
     POLLER,
     PUBLISH,
+    RECEIVE,
+    RECORDING,
     REGISTER,
     SCRIPT,
     SEND,
@@ -33,6 +39,10 @@ from tests.faults import (
     send,
     stage,
     wait_until_idle,
+)
+
+LIST_OF_CODES = (
+    "We couldn't process your response. Please respond with one of the available reply codes: Yes (1), No (2)"
 )
 
 
@@ -58,7 +68,7 @@ class TestPollerKilled:
         """
         Given a Yes whose poller is killed in the gap, and which the queue hides from the next one for a while.
         When the person sends a No before the poller is started again.
-        Then XSOAR is told Yes and nothing else, and Yes is on record.
+        Then XSOAR is told Yes and nothing else, Yes is on record, and the No is told so.
         """
         with stage(visibility=2) as world:
             question = ask(world)
@@ -69,7 +79,7 @@ class TestPollerKilled:
             killer.wait()
             world.phone(PHONE).replies(question.codes["No"])
             world.start_poller()
-            assert_answered_once(world, [(question, "Yes")])
+            assert_answered_once(world, [(question, "Yes")], explained=["You already answered: Yes."])
 
     def test_killed_at_every_step_in_turn_answers_once(self) -> None:
         """
@@ -126,6 +136,74 @@ class TestPollerKilled:
             assert_answered_once(world, [(question, "Yes")])
 
 
+class TestPollerKilledOverAReplyThatAnswersNothing:
+    @pytest.mark.parametrize("gap", gaps(EXPLAINING))
+    def test_wrong_code_counts_once_and_is_explained_once_at_most(self, gap: Gap) -> None:
+        """
+        Given an instance that two wrong codes lock, and a reply with one wrong code.
+        When the poller is killed in the gap and started again.
+        Then there is at most one list of codes, surely one when nothing was recorded, and the phone can still answer.
+        """
+        with stage(maxWrongReplies="2", replyCodeMode="sequential") as world:
+            question = ask(world)
+            world.phone(PHONE).expects("Deploy?")
+            killer = Killer(world, POLLER, gap)
+            world.phone(PHONE).replies("7")
+            world.start_poller(restart=True)
+            killer.wait()
+            wait_until_idle(world)
+            recorded = gap.effect != RECEIVE
+            world.wait_until(lambda: recorded or bool(world.phone(PHONE).unexpected()), "the list of codes")
+            assert read_all(world) in ([LIST_OF_CODES], [] if recorded else [LIST_OF_CODES])
+            world.phone(PHONE).replies("1")
+            assert_answered_once(world, [(question, "Yes")])
+
+    @pytest.mark.parametrize("gap", gaps(RECORDING))
+    def test_opt_out_is_kept_and_never_answered(self, gap: Gap) -> None:
+        """
+        Given an open question and the reply STOP.
+        When the poller is killed in the gap and started again.
+        Then the phone is listed as opted out and got no text; the code it sends later answers and ends that.
+        """
+        with stage(replyCodeMode="sequential") as world:
+            question = ask(world)
+            world.phone(PHONE).expects("Deploy?")
+            killer = Killer(world, POLLER, gap)
+            world.cloud.publish_to_topic(json.dumps({"originationNumber": PHONE, "messageBody": "STOP"}))
+            world.start_poller(restart=True)
+            killer.wait()
+            wait_until_idle(world)
+            assert listed(world)[question.entitlement]["OptedOut"] is True
+            assert read_all(world) == []
+            world.phone(PHONE).replies("1")
+            assert_answered_once(world, [(question, "Yes")])
+            assert listed(world)[question.entitlement]["OptedOut"] is False
+
+    @pytest.mark.parametrize("gap", gaps(RECORDING))
+    def test_lock_outlives_the_container(self, gap: Gap) -> None:
+        """
+        Given an instance that one wrong code locks, and a reply with a wrong code.
+        When the poller is killed in the gap and started again, and the right code comes.
+        Then the right code is ignored and deleted; the phone is listed as locked and the health says so.
+        """
+        with stage(maxWrongReplies="1", replyCodeMode="sequential") as world:
+            question = ask(world)
+            world.phone(PHONE).expects("Deploy?")
+            killer = Killer(world, POLLER, gap)
+            world.phone(PHONE).replies("7")
+            world.start_poller(restart=True)
+            killer.wait()
+            wait_until_idle(world)
+            world.phone(PHONE).replies("1")
+            wait_until_idle(world)
+            row = listed(world)[question.entitlement]
+            assert (question.task.completed, row["Answered"], row["Locked"]) == (False, False, True)
+            world.wait_until(lambda: "somebody may be guessing: +1425*****82" in world.instance.health, "the health")
+            assert len(read_all(world)) <= 1
+            world.expect_log_error("somebody may be guessing")
+            world.expect_log_error("1 replies of locked phones were ignored.")
+
+
 class TestCommandKilled:
     @pytest.mark.parametrize(
         ("gap", "kept", "texts"),
@@ -133,6 +211,7 @@ class TestCommandKilled:
             pytest.param(Gap(REGISTER, "before"), 0, 0, id="before registering: as if never asked"),
             pytest.param(Gap(REGISTER, "after"), 1, 0, id="after registering: a question that nobody got"),
             pytest.param(Gap(PUBLISH, "after"), 1, 1, id="after sending: a question that can be answered"),
+            pytest.param(Gap(NOTE, "after"), 1, 1, id="after noting when: the same"),
         ],
     )
     def test_asking_again_works_and_shares_no_code(self, gap: Gap, kept: int, texts: int) -> None:
@@ -220,7 +299,7 @@ class TestCommandKilled:
         """
         Given an aws-sns-sms-inject-reply with Yes that is killed in the gap.
         When a poller starts, and the person replies No.
-        Then the task goes on with Yes, or with No when the Yes had not been claimed; XSOAR was told one of them only.
+        Then the task goes on with Yes, and the No is told so; or with No when the Yes had not been claimed.
         """
         with stage() as world:
             question = ask(world)
@@ -230,7 +309,10 @@ class TestCommandKilled:
             killer.wait()
             world.phone(PHONE).replies(question.codes["No"])
             world.start_poller()
-            assert_answered_once(world, [(question, "No" if gap == Gap(CLAIM, "before") else "Yes")])
+            if gap == Gap(CLAIM, "before"):
+                assert_answered_once(world, [(question, "No")])
+            else:
+                assert_answered_once(world, [(question, "Yes")], explained=["You already answered: Yes."])
 
 
 class TestScriptKilled:

@@ -289,7 +289,7 @@ class TestDeliveredAgain:
         """
         Given raw delivery of a reply that has no id but those that SQS gives its copies.
         When two copies come.
-        Then the question is answered once with one thank-you.
+        Then the question is answered once with one thank-you; the second copy is told that it was answered.
         """
         with stage() as world:
             question = ask(world)
@@ -297,7 +297,7 @@ class TestDeliveredAgain:
             world.cloud.send_raw_to_queue(payload(question.codes["No"]))
             world.cloud.send_raw_to_queue(payload(question.codes["No"]))
             world.start_poller()
-            assert_answered_once(world, [(question, "No")])
+            assert_answered_once(world, [(question, "No")], explained=["You already answered: No."])
 
     def test_reply_that_could_not_be_deleted_answers_once(self) -> None:
         """

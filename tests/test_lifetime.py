@@ -8,7 +8,7 @@ import pytest
 from emulator.cloud import Cloud
 from emulator.phone import Phone
 from emulator.world import World
-from tests.stage import FAILURE, ask_directly, only, outputs, readable, texts_of
+from tests.stage import CLOSED, FAILURE, ask_directly, only, outputs, readable, texts_of
 
 NewWorld = Callable[..., World]
 SHORT = {"entitlementTTL": "0.0006", "replyCodeMode": "sequential"}
@@ -38,7 +38,8 @@ def test_a_reply_at_the_second_a_question_expires_answers_nothing_and_its_codes_
     let_expire(world, phone)
     phone.replies(late.codes["Yes"])
     world.wait_until(lambda: world.cloud.queue_depth() == 0, "the reply is handled")
-    # Then it answers nothing and gets silence, and the next question has the same codes
+    # Then it answers nothing and is told why, and the next question has the same codes
+    assert phone.expects() == CLOSED
     again = ask_directly(world, phone)
     assert late.codes == again.codes == {"Yes": "1", "No": "2"}
     assert (late.task.completed, again.task.completed) == (False, False)
@@ -85,9 +86,10 @@ def test_a_reply_that_reached_aws_in_time_answers_though_it_is_handled_late(
     other.replies("2")
     # When the poller starts after both questions are over
     world.start_poller()
-    # Then the first counts and is thanked for, and the second gets silence
+    # Then the first counts and is thanked for, and the second is told why it does not
     assert in_time.task.wait() == "No"
     assert phone.expects() == "2 - Thank you for your response!"
+    assert other.expects() == CLOSED
     world.wait_until(lambda: world.cloud.queue_depth() == 0, "both replies are handled")
     assert [answer.content for answer in world.server.answers] == ["No"]
     assert not late.task.completed

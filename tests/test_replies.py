@@ -9,7 +9,7 @@ import pytest
 from emulator.cloud import Cloud
 from emulator.phone import Phone
 from emulator.world import World
-from tests.stage import FAILURE, Asked, SharedWorld, ask_directly
+from tests.stage import FAILURE, Asked, SharedWorld, ask_also, ask_directly
 
 NewWorld = Callable[..., World]
 WIDE = str.maketrans("0123456789", "０１２３４５６７８９")  # noqa: RUF001
@@ -203,8 +203,9 @@ def asked(random_world: SharedWorld) -> Asked:
 def test_a_near_miss_answers_nothing_and_gets_the_list_of_codes(
     random_world: SharedWorld, asked: Asked, reply: str
 ) -> None:
-    # Given an open question, and a reply that is nearly one of its codes
-    phone, yes, no = random_world.phone(asked.to), asked.codes["Yes"], asked.codes["No"]
+    # Given an open question to a phone that sent no wrong reply yet, and a reply that is nearly one of its codes
+    phone, yes, no = random_world.new_phone(), asked.codes["Yes"], asked.codes["No"]
+    ask_also(random_world, asked, phone)
     arabic = yes.translate(str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩"))
     text = reply.format(yes=yes, no=no, first=yes[:2], rest=yes[2:], arabic=arabic, roman="Ⅳ")
     # When the phone sends it
@@ -381,8 +382,9 @@ def test_a_body_that_is_no_reply_is_logged_and_deleted_when_there_is_no_dead_let
     world.expect_log_error("no replies: it")
     world.wait_until(lambda: len(world.errors()) == 1, "one error in the log")
     assert _leaks(world) == []
-    # And the poller goes on and is well
-    phone = world.phone(asked.to)
+    # And the poller goes on and is well, as a phone sees that sent no wrong reply yet
+    phone = world.new_phone()
+    ask_also(world, asked, phone)
     assert _answers_still(world, phone)
     assert world.instance.health == ""
 

@@ -99,9 +99,9 @@ def test_persistent_and_the_tag_reach_the_entitlement_and_one_question_has_one_a
     phone.replies(asked.codes["Yes"])
     phone.expects("Thank you")
     phone.replies(asked.codes["Yes"])
-    # Then the war room has one entry with the tag, and the phone gets silence up to its next question
+    # Then the war room has one entry with the tag, and the phone is told what it answered
+    assert phone.expects() == "You already answered: Yes."
     random_world.wait_until(lambda: random_world.cloud.queue_depth() == 0)
-    ask(random_world, phone)
     entries = [entry for entry in asked.incident.war_room if "User" in entry]
     assert [(entry["Contents"], entry["Tags"]) for entry in entries] == [("Yes", ["sms_reply"])]
 

@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from enum import Enum
 from functools import cached_property
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar
@@ -69,12 +71,22 @@ MAX_ENVELOPES = 5
 MAX_ID = 128  # characters of a reply id that are kept; AWS ids are UUIDs
 RECEIVE_COUNT = 10  # messages an SQS receive brings, and a batch delete takes, at most
 CONTEXT_TRIES = 20
+INJECTED = "inject-"  # how the id of a reply begins that no phone sent: it gets no text
 KEEP_CLOSED = 4 * 86400.0  # seconds; a queue keeps a message four days by default, so no re-delivery comes later
 TELL_FOR = 86400.0  # seconds a claim is told again while XSOAR refuses it
 CLAIM_GRACE = 30.0  # seconds left to another container to tell the claim it made
 LONGEST_PAUSE = 60.0  # seconds
 FEEDBACK_THREADS = 10
+HOUR = 3600.0  # seconds
+FEEDBACK_PER_HOUR = (
+    3  # texts to a phone that are no thank-yous, so that two machines never write to each other for ever
+)
 REMEMBERED_FEEDBACK = 50  # replies per phone
+CLOCK_TOLERANCE = 2.0  # seconds by which two clocks of AWS may differ
+
+# Words that opt a phone out of every text of the account when its text begins with one
+# (AWS End User Messaging SMS, required opt-out keywords).
+OPT_OUT_WORDS = ("ARRET", "CANCEL", "END", "OPT-OUT", "OPTOUT", "QUIT", "REMOVE", "STOP", "TD", "UNSUBSCRIBE")
 
 STS_MARGINS = ((1800, 300), (43201, 900))  # sessions shorter than (s): refresh so long before the end (s)
 
@@ -82,10 +94,17 @@ SUCCESS_TEXT = "{reply_code} - Thank you for your response!"
 FAILURE_TEXT = (
     "We couldn't process your response. Please respond with one of the available reply codes: {available_codes}"
 )
+ALREADY_ANSWERED_TEXT = "You already answered: {chosen_option}."
+CLOSED_TEXT = "This question is closed, your reply came too late."
 FORMAT_HELP = (
     "The message ends with an entitlement, but is not in the format of SMSAskUser: "
     '"Question - Reply option1 or option2: GUID@incident|task". Nothing was sent. '
     "Use the SMSAskUser automation, or take the entitlement out of the message."
+)
+LOCKED = "Replies are ignored for too many wrong codes within an hour, somebody may be guessing: {phones}."
+OPTED_OUT = (
+    "The phone {phone} has opted out of texts, so AWS would drop the question. Nothing was sent. "
+    "Ask another person, or have the number opted in again in the AWS console."
 )
 MAYBE_SENT = (
     "AWS did not answer, so the SMS to {phone} may have been sent or not: {reason} The question stays open and a reply "
@@ -191,6 +210,7 @@ PARAMETERS = {
     "replyFeedbackEnabled": Parameter("Enable Reply Feedback SMS", "true"),
     "successMessage": Parameter("Success Message Template", SUCCESS_TEXT),
     "failureMessage": Parameter("Failure Message Template", FAILURE_TEXT),
+    "maxWrongReplies": Parameter("Wrong Replies Allowed Per Hour", "10"),
     "proxy": Parameter("Use system proxy settings", "false"),
     "insecure": Parameter("Trust any certificate (not secure)", "false"),
 }
@@ -221,6 +241,7 @@ class Settings:
     feedback: bool
     success_template: str
     failure_template: str
+    max_wrong_replies: int
     proxy: bool
     insecure: bool
 
@@ -261,6 +282,7 @@ def read_settings(params: Mapping[str, Any]) -> Settings:
         feedback=yes_or_no(params, "replyFeedbackEnabled"),
         success_template=template(params, "successMessage", ("reply_code", "chosen_option", "phone_number")),
         failure_template=template(params, "failureMessage", ("available_codes", "phone_number")),
+        max_wrong_replies=whole_number(params, "maxWrongReplies", 0, 1000),
         proxy=yes_or_no(params, "proxy"),
         insecure=yes_or_no(params, "insecure"),
     )
@@ -440,7 +462,8 @@ class Claim:
 class Question:
     """One question to one phone. codes: reply code to option, in the order of the options. Times: seconds since 1970.
 
-    sends counts the sends that were not refused, so that a refused one takes out only what it put in.
+    sends counts the sends that were not refused, so that a refused one takes out only what it put in. published is when
+    AWS took the first SMS, by AWS's own clock; None when it is not known.
     """
 
     entitlement: Entitlement
@@ -450,6 +473,7 @@ class Question:
     created: float
     expires: float
     sends: int = 1
+    published: float | None = None
     claim: Claim | None = None
 
     @property
@@ -457,9 +481,9 @@ class Question:
         return self.claim is not None and self.claim.told_at is not None
 
     @property
-    def kept_until(self) -> float:
-        over = max(self.expires, self.claim.at + TELL_FOR) if self.claim else self.expires
-        return over + KEEP_CLOSED
+    def over_at(self) -> float:
+        """From when nothing more can happen to it: it has expired, and its claim is not told any more."""
+        return max(self.expires, self.claim.at + TELL_FOR) if self.claim else self.expires
 
     def open_at(self, moment: float) -> bool:
         return self.claim is None and moment < self.expires
@@ -469,12 +493,53 @@ class Question:
         return not self.answered and (self.claim is not None or moment < self.expires)
 
 
-@dataclass(frozen=True)
-class Feedback:
-    """A reply that got a feedback text which was no thank-you, so that its re-delivery gets none."""
+class Event(NamedTuple):
+    """A reply that counted, and when (seconds since 1970)."""
 
     reply_id: str
     at: float
+
+
+@dataclass(frozen=True)
+class PhoneRecord:
+    """What is remembered of a phone beside its questions.
+
+    feedback: the replies that got a text which was no thank-you; wrong: those with a code that no question has;
+    fresh_at: when it was last asked or answered, from which its feedback texts are counted anew.
+    """
+
+    feedback: tuple[Event, ...] = ()
+    wrong: tuple[Event, ...] = ()
+    fresh_at: float = 0.0
+    opted_out: bool = False
+
+    def may_get_feedback(self, reply_id: str, now: float) -> bool:
+        since = max(self.fresh_at, now - HOUR)
+        known = any(event.reply_id == reply_id for event in self.feedback)
+        return not known and sum(event.at > since for event in self.feedback) < FEEDBACK_PER_HOUR
+
+    def locked_until(self, max_wrong: int, now: float) -> float | None:
+        """The end of the hour that so many wrong replies began; None when there were less, or max_wrong is 0."""
+        recent = sorted(event.at for event in self.wrong if now < event.at + HOUR)
+        return recent[-max_wrong] + HOUR if 0 < max_wrong <= len(recent) else None
+
+    def with_feedback(self, event: Event) -> "PhoneRecord":
+        return replace(self, feedback=(*self.feedback, event)[-REMEMBERED_FEEDBACK:])
+
+    def with_wrong(self, event: Event) -> "PhoneRecord":
+        if any(known.reply_id == event.reply_id for known in self.wrong):
+            return self
+        return replace(self, wrong=(*(known for known in self.wrong if event.at < known.at + HOUR), event))
+
+    def purged(self, now: float) -> "PhoneRecord":
+        return replace(
+            self,
+            feedback=tuple(event for event in self.feedback if now < event.at + KEEP_CLOSED),
+            wrong=tuple(event for event in self.wrong if now < event.at + HOUR),
+        )
+
+    def worth_keeping(self) -> bool:
+        return bool(self.feedback or self.wrong or self.opted_out)
 
 
 @dataclass(frozen=True)
@@ -482,7 +547,10 @@ class State:
     """All that is kept in the integration context. Within a phone the oldest question is first."""
 
     questions: Mapping[str, tuple[Question, ...]] = field(default_factory=dict)
-    feedback: Mapping[str, tuple[Feedback, ...]] = field(default_factory=dict)
+    phones: Mapping[str, PhoneRecord] = field(default_factory=dict)
+
+    def phone(self, number: str) -> PhoneRecord:
+        return self.phones.get(number, PhoneRecord())
 
     def of(self, phone: str) -> tuple[Question, ...]:
         return self.questions.get(phone, ())
@@ -512,9 +580,17 @@ class State:
             del changed[phone]
         return replace(self, questions=changed)
 
-    def remember(self, phone: str, feedback: Feedback) -> "State":
-        kept = (*self.feedback.get(phone, ()), feedback)[-REMEMBERED_FEEDBACK:]
-        return replace(self, feedback={**self.feedback, phone: kept})
+    def remember(self, number: str, phone: PhoneRecord) -> "State":
+        """With what is remembered of the phone; the same state when that is nothing new."""
+        return self if phone == self.phone(number) else replace(self, phones={**self.phones, number: phone})
+
+    def freshened(self, number: str, now: float, *, answered: bool = False) -> "State":
+        """With the count of feedback texts to a phone begun anew, where there is one; an answer ends an opt-out too."""
+        phone = self.phone(number)
+        opted_out = phone.opted_out and not answered
+        return (
+            self.remember(number, replace(phone, fresh_at=now, opted_out=opted_out)) if phone.worth_keeping() else self
+        )
 
 
 @dataclass(frozen=True)
@@ -559,6 +635,15 @@ def mask(number: str) -> str:
     """The number with its middle digits hidden, for logs and error texts."""
     middle = range(5, len(number) - 2)
     return "".join("*" if place in middle and char.isdigit() else char for place, char in enumerate(number))
+
+
+# With a plus, or what could be one without it; not the account in an ARN or a URL.
+NUMBER_IN_TEXT = re.compile(r"(?P<plus>\+)[0-9]{7,15}|(?<![\w/])[0-9]{7,15}(?![\w/]|:\w)")
+
+
+def mask_numbers(text: str) -> str:
+    """What others say, with the phone numbers in it masked."""
+    return NUMBER_IN_TEXT.sub(lambda found: mask(found[0]) if found["plus"] else mask(f"+{found[0]}")[1:], text)
 
 
 def iso_time(moment: float | None) -> str | None:
@@ -640,26 +725,36 @@ def check_length(text: str) -> str:
 
 
 def allocate_codes(
-    options: Sequence[str], in_use: Iterable[str], mode: str, draw: Callable[[Sequence[int], int], Sequence[int]]
+    options: Sequence[str],
+    in_use: Iterable[str],
+    resting: Iterable[str],
+    mode: str,
+    draw: Callable[[Sequence[int], int], Sequence[int]],
 ) -> dict[str, str]:
     """A free code for each option. draw takes so many of the free numbers at random. InputError when too few are free.
 
     Numbers are compared by value (7 and 0007 are one), as a person may leave zeros out. A random code is never the
-    number that an option is named by: who texts "30" for the option 30 must not hit the code of another option.
+    number that an option is named by: who texts "30" for the option 30 must not hit the code of another option. Codes
+    that rest, as the phone had them lately, are drawn only when too few others are free; sequential ones never rest.
     """
     busy = {int(code) for code in in_use}
     if mode == "sequential":
-        free = [number for number in range(1, MAX_CODE + 1) if number not in busy][: len(options)]
-    else:
-        busy |= {int(option) for option in options if re.fullmatch("[0-9]{1,4}", option)}
-        free = [number for number in range(MAX_CODE + 1) if number not in busy]
+        numbers = [number for number in range(1, MAX_CODE + 1) if number not in busy][: len(options)]
+        return named(numbers, options, "{}")
+    busy |= {int(option) for option in options if re.fullmatch("[0-9]{1,4}", option)}
+    rested = busy | {int(code) for code in resting}
+    free = [number for number in range(MAX_CODE + 1) if number not in rested]
     if len(free) < len(options):
+        free = [number for number in range(MAX_CODE + 1) if number not in busy]
+    return named(draw(free, min(len(free), len(options))), options, "{:04}")
+
+
+def named(numbers: Sequence[int], options: Sequence[str], form: str) -> dict[str, str]:
+    if len(numbers) < len(options):
         raise InputError(
             "The phone has too many open questions: no reply codes are free. Wait for answers. Nothing was sent."
         )
-    if mode == "sequential":
-        return {str(number): option for number, option in zip(free, options, strict=True)}
-    return {f"{number:04}": option for number, option in zip(draw(free, len(options)), options, strict=True)}
+    return {form.format(number): option for number, option in zip(numbers, options, strict=False)}
 
 
 # ---------------------------------------------------------------- inbound messages
@@ -730,6 +825,22 @@ def parse_time(text: Any) -> float | None:
 
 CODE_AND_OPTION = re.compile(r"(?P<code>[0-9]{1,4})\s+(?P<option>.+)", re.DOTALL)
 OPTION_AND_CODE = re.compile(r"(?P<option>.+?)\s*\((?P<code>[0-9]{1,4})\)", re.DOTALL)
+OPT_OUT = re.compile(rf"(?:{'|'.join(OPT_OUT_WORDS)})(?!\w)", re.IGNORECASE)
+
+
+class Reading(NamedTuple):
+    """The digits of a code and the words beside them. More than four digits are never a code."""
+
+    digits: str
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a text says: a code, or that the phone opts out. "30 min (1234)" can be read in two ways."""
+
+    readings: tuple[Reading, ...] = ()
+    opts_out: bool = False
 
 
 class Match(NamedTuple):
@@ -741,16 +852,23 @@ class Match(NamedTuple):
         return self.question.codes[self.code]
 
 
+class Meaning(Enum):
+    ANSWER = "answers a question"
+    REPEAT = "was taken before"
+    OVER = "has a code of a question that is over"
+    WRONG = "has a code that no question has"
+    UNCLEAR = "has no code"
+    OPT_OUT = "opts out"
+    IGNORED = "comes from a phone that is locked"
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """What a reply means. match: the question it answers, for the first time or again; fresh: for the first time.
-
-    feedback: the text to send because it answers nothing.
-    """
+    """What a reply means. match: the question it answers, now or earlier. feedback: the text to send when none."""
 
     reply: Reply
+    meaning: Meaning
     match: Match | None = None
-    fresh: bool = False
     feedback: str = ""
 
 
@@ -770,26 +888,37 @@ def is_edge(char: str) -> bool:
     return char.isspace() or unicodedata.category(char)[0] in "PZC" or char in "`\u00b4\u0301"
 
 
-def find_match(text: str, questions: Sequence[Question]) -> Match | None:
-    """The one open question and code that a reply means; None when it is no code, or not clearly one."""
+def understand(text: str) -> Said:
+    """What the text of a reply says. One that is longer than an SMS can be says nothing."""
     if len(text) > GSM7_LIMIT:
-        return None
+        return Said()
     text = unicodedata.normalize("NFKC", text)
     bare = trim(text)
-    if re.fullmatch("[0-9]{1,4}", bare):
-        return match_code(bare, questions)
-    worded = CODE_AND_OPTION.fullmatch(bare) or OPTION_AND_CODE.fullmatch(trim(text, keep="()"))
-    match = match_code(worded["code"], questions) if worded else None
-    return match if match and worded and fold(worded["option"]) == fold(match.option) else None
+    if OPT_OUT.match(bare):
+        return Said(opts_out=True)
+    if re.fullmatch("[0-9]+", bare):
+        return Said((Reading(bare),))
+    forms = (CODE_AND_OPTION.fullmatch(bare), OPTION_AND_CODE.fullmatch(trim(text, keep="()")))
+    return Said(tuple(Reading(form["code"], fold(form["option"])) for form in forms if form))
 
 
-def match_code(digits: str, questions: Sequence[Question]) -> Match | None:
-    """The code with these digits, else the only code with their value."""
+def find_matches(said: Said, questions: Iterable[Question]) -> list[Match]:
+    """The codes that the text has, in the order of the questions; by the first reading of it that has any."""
     every = [Match(question, code) for question in questions for code in question.codes]
-    exact = [match for match in every if match.code == digits]
-    same_value = [match for match in every if int(match.code) == int(digits)]
-    found = exact or same_value
-    return found[0] if len(found) == 1 else None
+    found = (find_reading(reading, every) for reading in said.readings)
+    return next((matches for matches in found if matches), [])
+
+
+def find_reading(reading: Reading, every: Sequence[Match]) -> list[Match]:
+    """The codes that have the digits, else those that have their value.
+
+    None when words beside the digits are not the option of the code.
+    """
+    if len(reading.digits) > len(str(MAX_CODE)):
+        return []
+    same_value = [match for match in every if int(match.code) == int(reading.digits)]
+    exact = [match for match in same_value if match.code == reading.digits]
+    return [match for match in exact or same_value if reading.words in ("", fold(match.option))]
 
 
 def claim_replies(
@@ -806,33 +935,79 @@ def claim_replies(
 
 
 def judge(state: State, reply: Reply, taken: set[str], settings: Settings, now: float) -> Verdict:
-    """What the reply means for the questions of its phone whose entitlements are not taken by another phone."""
-    questions = state.of(reply.phone)
+    """What the reply means for the questions of its phone, but for those whose entitlement another phone has taken."""
+    questions, phone = state.of(reply.phone), state.phone(reply.phone)
     earlier = next((q for q in questions if q.claim and reply.id and q.claim.reply_id == reply.id), None)
     if earlier and earlier.claim:
-        return Verdict(reply, Match(earlier, earlier.claim.code))
-    open_questions = [q for q in questions if q.open_at(moment_of(reply, q, now)) and q.entitlement.key not in taken]
-    match = find_match(reply.text, open_questions)
-    if match:
-        return Verdict(reply, match, fresh=True)
-    known = any(feedback.reply_id == reply.id for feedback in state.feedback.get(reply.phone, ()))
-    wanted = settings.feedback and open_questions and not known
-    return Verdict(reply, feedback=failure_sms(settings, reply.phone, open_questions) if wanted else "")
+        return Verdict(reply, Meaning.REPEAT, Match(earlier, earlier.claim.code))
+    if phone.locked_until(settings.max_wrong_replies, now):
+        return Verdict(reply, Meaning.IGNORED)
+    said = understand(reply.text)
+    if said.opts_out:
+        return Verdict(reply, Meaning.OPT_OUT)
+    untaken = [q for q in questions if q.claim is None and q.entitlement.key not in taken]
+    matches = find_matches(said, [q for q in untaken if answerable(q, reply, now)])
+    if len(matches) == 1:
+        return Verdict(reply, Meaning.ANSWER, matches[0])
+    open_questions = [q for q in untaken if now < q.expires]
+    over = [] if matches else find_matches(said, [q for q in questions if q not in open_questions])
+    meaning, text = explain(said, over, open_questions, reply.phone, settings)
+    wanted = settings.feedback and not is_own(settings, reply.phone) and phone.may_get_feedback(reply.id, now)
+    return Verdict(reply, meaning, feedback=text if wanted else "")
 
 
-def moment_of(reply: Reply, question: Question, now: float) -> float:
-    """When the reply counts as given: when it reached AWS, where that can be true of a reply to this one; else now."""
-    possible = reply.arrived is not None and question.created <= reply.arrived <= now
-    return reply.arrived if possible and reply.arrived is not None else now
+def answerable(question: Question, reply: Reply, now: float) -> bool:
+    """Whether the question was open when the reply reached AWS: asked before, by AWS's own clocks, and not expired.
+
+    Where AWS's clocks tell nothing, or nothing that can be true of a reply to this question, it counts as given now.
+    """
+    arrived = now if reply.arrived is None else reply.arrived
+    if reply.arrived is not None and question.published is not None and arrived + CLOCK_TOLERANCE < question.published:
+        return False
+    return (arrived if question.created <= arrived <= now else now) < question.expires
+
+
+def explain(
+    said: Said, over: Sequence[Match], open_questions: Sequence[Question], phone: str, settings: Settings
+) -> tuple[Meaning, str]:
+    """Why a reply answers nothing, and the text that says so: empty when the phone has no part in any question.
+
+    over: the codes it has of questions that are over; the latest of them counts.
+    """
+    if over:
+        claim = over[-1].question.claim
+        return Meaning.OVER, ALREADY_ANSWERED_TEXT.format(chosen_option=claim.option) if claim else CLOSED_TEXT
+    if not open_questions:
+        return Meaning.UNCLEAR, ""
+    return Meaning.WRONG if said.readings else Meaning.UNCLEAR, failure_sms(settings, phone, open_questions)
+
+
+def refuse_own(settings: Settings, phone: str) -> None:
+    if is_own(settings, phone):
+        raise InputError(
+            f"{mask(phone)} is the Origination Number of the instance, but a text must go to another phone. "
+            "Nothing was sent."
+        )
 
 
 def record(state: State, verdict: Verdict, now: float) -> State:
-    if verdict.match and verdict.fresh:
+    """The state with what the verdict changes. A phone that was never asked leaves no trace."""
+    number, event = verdict.reply.phone, Event(verdict.reply.id, now)
+    if verdict.meaning is Meaning.ANSWER and verdict.match:
         question, code = verdict.match
-        return state.put(replace(question, claim=Claim(verdict.match.option, code, verdict.reply.id, now)))
-    if verdict.feedback:
-        return state.remember(verdict.reply.phone, Feedback(verdict.reply.id, now))
-    return state
+        claim = Claim(verdict.match.option, code, verdict.reply.id, now)
+        return state.put(replace(question, claim=claim)).freshened(number, now, answered=True)
+    phone = state.phone(number)
+    if verdict.meaning is Meaning.OPT_OUT and state.of(number):
+        phone = replace(phone, opted_out=True)
+    if verdict.meaning is Meaning.WRONG:
+        phone = phone.with_wrong(event)
+    return state.remember(number, phone.with_feedback(event) if verdict.feedback else phone)
+
+
+def is_own(settings: Settings, phone: str) -> bool:
+    """Whether the phone is the number that texts are sent from: a text to it would come back as a reply."""
+    return bool(settings.origination_number) and phone.lstrip("+") == settings.origination_number.lstrip("+")
 
 
 def failure_sms(settings: Settings, phone: str, questions: Sequence[Question]) -> str:
@@ -870,6 +1045,7 @@ def question_to_json(question: Question) -> dict[str, Any]:
         "created": question.created,
         "expires": question.expires,
         "sends": question.sends,
+        "published": question.published,
         "claim": claim
         and {
             "option": claim.option,
@@ -898,25 +1074,47 @@ def checked_code(code: str) -> str:
     return code
 
 
+def claim_from_json(item: Any, codes: Mapping[str, str]) -> Claim:
+    """The claim of a question with these codes; TypeError, ValueError or KeyError when the item is none."""
+    stored = checked(item, dict)
+    option, code, reply_id, error = (checked(stored[name], str) for name in ("option", "code", "reply_id", "error"))
+    if codes[code] != option:
+        raise ValueError
+    told_at = stored["told_at"]
+    return Claim(option, code, reply_id, float(stored["at"]), None if told_at is None else float(told_at), error)
+
+
 def question_from_json(item: Any) -> Question:
     """The question; TypeError, ValueError or KeyError when the item is none."""
     stored = checked(item, dict)
     guid, incident, task, phone, text = (checked(stored[name], str) for name in TEXT_FIELDS)
+    codes = {checked_code(code): checked(option, str) for code, option in checked(stored["codes"], dict).items()}
     return Question(
         entitlement=Entitlement(guid, incident, task),
         phone=phone,
         text=text,
-        codes={checked_code(code): checked(option, str) for code, option in checked(stored["codes"], dict).items()},
+        codes=codes,
         created=float(stored["created"]),
         expires=float(stored["expires"]),
         sends=int(stored["sends"]),
-        claim=Claim(**stored["claim"]) if stored["claim"] else None,
+        published=None if stored.get("published") is None else float(stored["published"]),
+        claim=None if stored["claim"] is None else claim_from_json(stored["claim"], codes),
     )
 
 
-def feedback_from_json(item: Any) -> tuple[Feedback, ...]:
-    entries = checked(checked(item, dict)["feedback"], list)
-    return tuple(Feedback(checked(reply_id, str), float(at)) for reply_id, at in entries)
+def events_from_json(item: Any) -> tuple[Event, ...]:
+    return tuple(Event(checked(reply_id, str), float(at)) for reply_id, at in checked(item, list))
+
+
+def phone_from_json(item: Any) -> PhoneRecord:
+    """What is remembered of a phone; TypeError, ValueError or KeyError when the item is nothing of it."""
+    stored = checked(item, dict)
+    return PhoneRecord(
+        feedback=events_from_json(stored["feedback"]),
+        wrong=events_from_json(stored.get("wrong", [])),
+        fresh_at=float(stored.get("fresh_at", 0)),
+        opted_out=checked(stored.get("opted_out", False), bool),
+    )
 
 
 def read_state(context: Mapping[str, Any]) -> State:
@@ -927,32 +1125,40 @@ def read_state(context: Mapping[str, Any]) -> State:
             question = question_from_json(item)
             questions[question.phone] = (*questions.get(question.phone, ()), question)
         phones = checked(json.loads(context.get(PHONES_KEY) or "{}"), dict)
-        feedback = {phone: feedback_from_json(item) for phone, item in phones.items()}
+        remembered = {number: phone_from_json(item) for number, item in phones.items()}
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise StateError(
             f"The integration context holds {CONTEXT_KEY} that cannot be read ({type(error).__name__}); they were left "
             "as they are. Repair them, or reset the integration cache of the instance to lose all open questions."
         ) from error
-    return State(questions, feedback)
+    return State(questions, remembered)
+
+
+def phone_to_json(phone: PhoneRecord) -> dict[str, Any]:
+    return {
+        "feedback": [list(event) for event in phone.feedback],
+        "wrong": [list(event) for event in phone.wrong],
+        "fresh_at": phone.fresh_at,
+        "opted_out": phone.opted_out,
+    }
 
 
 def write_state(state: State) -> dict[str, str]:
-    phones = {
-        phone: {"feedback": [[entry.reply_id, entry.at] for entry in known]} for phone, known in state.feedback.items()
+    values = {
+        CONTEXT_KEY: [question_to_json(question) for question in state.all()],
+        PHONES_KEY: {number: phone_to_json(phone) for number, phone in state.phones.items()},
     }
-    questions = [question_to_json(question) for question in state.all()]
-    return {
-        key: json.dumps(value, separators=(",", ":")) for key, value in ((CONTEXT_KEY, questions), (PHONES_KEY, phones))
-    }
+    return {key: json.dumps(value, separators=(",", ":")) for key, value in values.items()}
 
 
-def purge(state: State, now: float) -> State:
-    """Without what is over for so long that no re-delivery of a reply can ask for it."""
-    questions = {phone: tuple(q for q in known if now < q.kept_until) for phone, known in state.questions.items()}
-    feedback = {phone: tuple(f for f in known if now < f.at + KEEP_CLOSED) for phone, known in state.feedback.items()}
+def purge(state: State, lifetime: float, now: float) -> State:
+    """Without what is over for so long that no re-delivery of a reply can ask for it, nor a code of it need rest."""
+    keep = max(lifetime, KEEP_CLOSED)
+    questions = {phone: tuple(q for q in known if now < q.over_at + keep) for phone, known in state.questions.items()}
+    phones = {number: phone.purged(now) for number, phone in state.phones.items()}
     return State(
         questions={phone: known for phone, known in questions.items() if known},
-        feedback={phone: known for phone, known in feedback.items() if known},
+        phones={number: phone for number, phone in phones.items() if phone.worth_keeping()},
     )
 
 
@@ -985,6 +1191,10 @@ class QuestionStore:
             "Try again."
         )
 
+    def check(self) -> None:
+        """Write the state as it is; StateError as update. It shows whether a context that failed works again."""
+        self.update(lambda state: (replace(state), None))
+
     def _load(self) -> tuple[dict[str, Any], int]:
         try:
             versioned = demisto.getIntegrationContextVersioned(True)  # noqa: FBT003
@@ -1009,10 +1219,14 @@ def jitter() -> float:
     return random.uniform(0.5, 1)  # noqa: S311
 
 
+def brief_sentence(error: BaseException) -> str:
+    return str(error) if isinstance(error, SmsError) else f"{brief(error)}."
+
+
 def brief(error: BaseException) -> str:
-    """The error in at most 200 characters, without phone numbers."""
+    """The error in at most 200 characters, its phone numbers masked."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return re.sub(r"\+[0-9]{7,15}", lambda number: mask(number[0]), text).strip().rstrip(".")[:200]
+    return mask_numbers(text).strip().rstrip(".")[:200]
 
 
 # ---------------------------------------------------------------- AWS
@@ -1032,7 +1246,7 @@ def aws_error(error: Exception, operation: str) -> AwsError:
         text = f"{operation} needs AWS credentials and the machine has none: {NO_CREDENTIALS}."
     else:
         text = f"{operation} failed with {code}: {NO_ROUTE}. It said: {said}."
-    text = re.sub(r"\+[0-9]{7,15}", lambda number: mask(number[0]), text)
+    text = mask_numbers(text)
     return AwsError(text) if surely_not_done(error, operation) else MaybeSent(text)
 
 
@@ -1132,7 +1346,10 @@ class Aws:
 
 
 class SentSms(NamedTuple):
+    """at: when AWS took it, by AWS's clock (seconds since 1970); None when AWS did not say."""
+
     message_id: str
+    at: float | None
 
 
 class SmsSender:
@@ -1146,8 +1363,10 @@ class SmsSender:
         self._aws, self._settings, self._sleep = aws, settings, sleep
 
     def send(self, phone: str, text: str) -> SentSms:
-        """Send one text. AwsError: it was not sent, MaybeSent: AWS did not say, InputError: it is too long."""
+        """Send one text. AwsError: it was not sent, MaybeSent: AWS did not say, InputError: it is too long,
+        or for the number that it would be sent from."""
         check_length(text)
+        refuse_own(self._settings, phone)
         try:
             return self._keep_trying(phone, text)
         except AWS_FAILURES as error:
@@ -1168,7 +1387,19 @@ class SmsSender:
         response = self._aws.client("sns", attempts=1).publish(
             PhoneNumber=phone, Message=text, MessageAttributes=self._attributes()
         )
-        return SentSms(response["MessageId"])
+        return SentSms(response["MessageId"], date_of(response))
+
+    def has_opted_out(self, phone: str) -> bool:
+        """Whether the phone has opted out: AWS would take a text to it and drop it. False when AWS does not tell,
+        for want of the permission sns:CheckIfPhoneNumberIsOptedOut or for any other reason."""
+        try:
+            answer = self._aws.client("sns", attempts=1).check_if_phone_number_is_opted_out(phoneNumber=phone)
+        except AWS_FAILURES as error:
+            demisto.debug(
+                f"Whether the phone has opted out is not known: {aws_error(error, 'CheckIfPhoneNumberIsOptedOut')}"
+            )
+            return False
+        return bool(answer.get("isOptedOut"))
 
     def _attributes(self) -> dict[str, dict[str, str]]:
         values = {
@@ -1177,6 +1408,15 @@ class SmsSender:
             "AWS.MM.SMS.OriginationNumber": self._settings.origination_number,
         }
         return {name: {"DataType": "String", "StringValue": value} for name, value in values.items() if value}
+
+
+def date_of(response: Mapping[str, Any]) -> float | None:
+    """The Date header of a response in seconds since 1970."""
+    header = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    try:
+        return parsedate_to_datetime(header).timestamp()
+    except (TypeError, ValueError):
+        return None
 
 
 def worth_another_try(error: Exception) -> bool:
@@ -1276,6 +1516,13 @@ def draw_at_random(numbers: Sequence[int], count: int) -> Sequence[int]:
     return secrets.SystemRandom().sample(numbers, count)
 
 
+class Sweep(NamedTuple):
+    """What a look at all that is stored brought: outcomes of old claims, and locked phones with the end of each."""
+
+    outcomes: list[Outcome]
+    locked: dict[str, float]
+
+
 class Conversation:
     """Asking and answering: the only place where the questions, XSOAR and AWS meet."""
 
@@ -1295,11 +1542,15 @@ class Conversation:
 
         1. The question is registered. A crash now leaves a question that nobody was asked; it expires.
         2. The SMS is published. A crash now leaves a question that was asked and can be answered.
-        3. When AWS refused the SMS, the question is taken out again. A crash before that is like one after 1.
+        3. AWS's time of the SMS is noted, so that no older reply answers. A crash before that costs this check only.
+        4. Instead of 3, when AWS refused the SMS, it is taken out again. A crash before that is like one after 1.
 
         Sent again while open, the entitlement keeps its codes and expires later. InputError, StateError before 2;
         AwsError when the SMS was refused, MaybeSent when AWS did not answer: then the question stays.
         """
+        refuse_own(self._settings, phone)
+        if self._sender.has_opted_out(phone):
+            raise InputError(OPTED_OUT.format(phone=mask(phone)))
         asking = self._store.update(lambda state: self._register(state, ask, phone))
         question = asking.question
         try:
@@ -1309,7 +1560,16 @@ class Conversation:
         except AwsError as error:
             self._withdraw(asking, error)
             raise
+        self._note_published(question, sent)
         return Asked(question, sent.message_id)
+
+    def _note_published(self, question: Question, sent: SentSms) -> None:
+        try:
+            self._store.update(lambda state: (note_published(state, question, sent.at), None))
+        except StateError as error:  # the SMS is out: the question must be answerable all the same
+            demisto.error(
+                f"When a question was published could not be noted, so an older reply could answer it: {error}"
+            )
 
     def _withdraw(self, asking: Asking, refusal: AwsError) -> None:
         try:
@@ -1330,11 +1590,12 @@ class Conversation:
             state, known = state.drop(known), None
         question = self._again(known, ask, now) if known else self._first(state, ask, phone, now)
         check_length(question_sms(question.text, question.codes))
-        return purge(state, now).put(question), Asking(question, known)
+        return purge(state, self._settings.lifetime, now).put(question).freshened(phone, now), Asking(question, known)
 
     def _first(self, state: State, ask: AskText, phone: str, now: float) -> Question:
         in_use = [code for question in state.of(phone) if question.holds_codes_at(now) for code in question.codes]
-        codes = allocate_codes(ask.options, in_use, self._settings.code_mode, self._draw)
+        resting = [code for question in state.of(phone) for code in question.codes]
+        codes = allocate_codes(ask.options, in_use, resting, self._settings.code_mode, self._draw)
         return Question(ask.entitlement, phone, ask.question, codes, now, now + self._settings.lifetime)
 
     def _again(self, known: Question, ask: AskText, now: float) -> Question:
@@ -1355,7 +1616,7 @@ class Conversation:
     def answer(self, replies: Sequence[Reply]) -> list[Outcome]:
         """Take replies, oldest first; an outcome for each, in their order.
 
-        1. claim: one compare-and-swap writes what each reply chose. A crash now: deliver_claims tells them.
+        1. claim: one compare-and-swap writes what each reply chose. A crash now: look_after tells them.
         2. tell: XSOAR gets each option. A crash now: the claim is told again, the same option, which changes nothing.
         3. settle: one compare-and-swap marks what was told. A crash now costs the thank-you, nothing else.
 
@@ -1365,11 +1626,13 @@ class Conversation:
         verdicts = self._store.update(lambda state: claim_replies(state, replies, self._settings, self._now()))
         return self._outcomes(verdicts, self._deliver([v.match for v in verdicts if v.match]))
 
-    def deliver_claims(self, min_age: float = 0) -> list[Outcome]:
+    def look_after(self, min_age: float = 0) -> Sweep:
         """Tell and settle the claims of at least this age (seconds) that XSOAR has not taken: left by a container that
         died, or refused earlier. Those of more than a day are left to the operator, in list-entitlements."""
-        waiting = untold_claims(self._store.read(), self._now(), min_age)
-        return self._outcomes(waiting, self._deliver([verdict.match for verdict in waiting if verdict.match]))
+        state, now = self._store.read(), self._now()
+        waiting = untold_claims(state, now, min_age)
+        outcomes = self._outcomes(waiting, self._deliver([verdict.match for verdict in waiting if verdict.match]))
+        return Sweep(outcomes, locked_phones(state, self._settings, now))
 
     def _deliver(self, matches: Sequence[Match]) -> dict[str, str | None]:
         """Tell each claim once and settle those told. By entitlement: '' for a claim settled here and now, its error
@@ -1404,8 +1667,13 @@ class Conversation:
         error = delivered.get(verdict.match.question.entitlement.key)
         if error:
             return Outcome(verdict, done=False, error=error)
-        thanks = error == "" and self._settings.feedback
+        nobody = verdict.reply.id.startswith(INJECTED) or is_own(self._settings, verdict.reply.phone)
+        thanks = error == "" and self._settings.feedback and not nobody
         return Outcome(verdict, done=True, text=success_sms(self._settings, verdict.match) if thanks else "")
+
+    def check_context(self) -> None:
+        """StateError while the context cannot be read and written."""
+        self._store.check()
 
     def state(self) -> State:
         """What is stored now. StateError when it cannot be read."""
@@ -1418,11 +1686,16 @@ class Conversation:
         return [q for q in state.of(phone) if q.open_at(self._now()) and q.entitlement.key not in taken]
 
 
+def locked_phones(state: State, settings: Settings, now: float) -> dict[str, float]:
+    ends = {number: phone.locked_until(settings.max_wrong_replies, now) for number, phone in state.phones.items()}
+    return {number: end for number, end in ends.items() if end}
+
+
 def untold_claims(state: State, now: float, min_age: float) -> list[Verdict]:
     """The claims of at least min_age seconds and at most a day that XSOAR has not taken, as verdicts."""
     claims = [(question, question.claim) for question in state.all() if question.claim and not question.answered]
     return [
-        Verdict(Reply(question.phone, claim.code, claim.reply_id), Match(question, claim.code))
+        Verdict(Reply(question.phone, claim.code, claim.reply_id), Meaning.REPEAT, Match(question, claim.code))
         for question, claim in claims
         if min_age <= now - claim.at < TELL_FOR
     ]
@@ -1442,6 +1715,14 @@ def settle(
         if not known.answered:
             state = state.put(replace(known, claim=replace(known.claim, told_at=None if error else now, error=error)))
     return state, delivered
+
+
+def note_published(state: State, question: Question, at: float | None) -> State:
+    """With the time by AWS's clock at which the question's first SMS was taken."""
+    known = state.find(question.entitlement, question.phone)
+    if known is None or known.published is not None or at is None:
+        return state
+    return state.put(replace(known, published=at))
 
 
 def withdraw(state: State, asking: Asking) -> State:
@@ -1507,12 +1788,14 @@ def list_entitlements(args: Mapping[str, str], settings: Settings) -> CommandRes
     """aws-sns-sms-list-entitlements: open questions, newest first; the answered ones too when asked for."""
     phone = phone_number(args["phone_number"], "phone_number") if args.get("phone_number") else ""
     with_answered, now = flag(args, "show_answered"), time.time()
+    state = make_conversation(settings).state()
     questions = [
         question
-        for question in make_conversation(settings).state().all()
+        for question in state.all()
         if phone in ("", question.phone) and (question.holds_codes_at(now) or (question.answered and with_answered))
     ]
-    rows = [entitlement_row(question, now) for question in sorted(questions, key=lambda q: q.created, reverse=True)]
+    newest_first = sorted(questions, key=lambda question: question.created, reverse=True)
+    rows = [entitlement_row(question, state.phone(question.phone), settings, now) for question in newest_first]
     about = f" of {phone}" if phone else ""
     table = tableToMarkdown(f"Entitlements{about}", rows, headers=list(entitlement_headers(rows)), removeNull=True)
     return CommandResults(
@@ -1530,7 +1813,7 @@ def flag(args: Mapping[str, str], name: str) -> bool:
         raise InputError(f'{name} is "{args[name]}", but it must be true or false.') from error
 
 
-def entitlement_row(question: Question, now: float) -> dict[str, Any]:
+def entitlement_row(question: Question, phone: PhoneRecord, settings: Settings, now: float) -> dict[str, Any]:
     claim = question.claim
     return {
         "EntitlementID": str(question.entitlement),
@@ -1544,6 +1827,8 @@ def entitlement_row(question: Question, now: float) -> dict[str, Any]:
         "AnsweredAt": iso_time(claim.told_at if claim else None),
         "ChosenOption": claim.option if claim else None,
         "Error": claim.error or None if claim else None,
+        "Locked": phone.locked_until(settings.max_wrong_replies, now) is not None,
+        "OptedOut": phone.opted_out,
     }
 
 
@@ -1556,15 +1841,19 @@ def inject_reply(args: Mapping[str, str], settings: Settings) -> CommandResults:
     phone = phone_number(args.get("phone_number") or "", "phone_number")
     text = args.get("reply_code") or ""
     conversation = make_conversation(replace(settings, feedback=False))
-    outcome = conversation.answer([Reply(phone, text, f"inject-{uuid.uuid4()}")])[0]
-    error = outcome.error if outcome.verdict.match else no_match(conversation.open_questions(phone), phone, text)
+    outcome = conversation.answer([Reply(phone, text, f"{INJECTED}{uuid.uuid4()}")])[0]
+    error = outcome.error if outcome.verdict.match else no_match(outcome.verdict, conversation.open_questions(phone))
     return injected_results(outcome.verdict, error)
 
 
-def no_match(questions: Sequence[Question], phone: str, text: str) -> str:
+def no_match(verdict: Verdict, questions: Sequence[Question]) -> str:
+    """Why an injected reply answered nothing, with what would have."""
+    phone = verdict.reply.phone
+    if verdict.meaning is Meaning.IGNORED:
+        return f"Replies from {phone} are ignored for now, as it sent too many wrong codes within an hour."
     codes = ", ".join(codes_text(question.codes, ", ") for question in questions)
     active = f"Its active codes are: {codes}." if codes else "It has no open questions."
-    return f'"{text}" is no reply code of {phone}. {active}'
+    return f'"{verdict.reply.text}" is no reply code of {phone}. {active}'
 
 
 def injected_results(verdict: Verdict, error: str) -> CommandResults:
@@ -1597,10 +1886,16 @@ class Health:
         self._failing: dict[str, str] = {}
         self._shown: str | None = None
 
-    def fails(self, what: str, sentence: str) -> None:
-        if self._failing.get(what) != sentence:
+    def failing(self, what: str) -> bool:
+        return what in self._failing
+
+    def fails(self, what: str, sentence: str, *, exactly: bool = False) -> None:
+        """Show and log the sentence, unless the one that is shown says the same; exactly: also what differs in a number
+        only is news."""
+        shown = self._failing.get(what, "")
+        if sentence != shown and (exactly or gist(sentence) != gist(shown)):
             demisto.error(sentence)
-        self._failing[what] = sentence
+            self._failing[what] = sentence
         self.show()
 
     def works(self, *things: str) -> None:
@@ -1619,6 +1914,12 @@ class Health:
             demisto.debug(f"The health of the instance could not be written: {brief(error)}")
 
 
+def gist(sentence: str) -> str:
+    """The sentence without words that hold a digit: AWS and XSOAR put times and request ids into an error, which
+    differ each time."""
+    return re.sub(r"\S*[0-9]\S*", "", sentence)
+
+
 class Pause:
     """Seconds to wait after a failure: 1, 2, 4 and so on, to a minute and no further."""
 
@@ -1634,10 +1935,14 @@ class Pause:
 
 
 class FeedbackDesk:
-    """Sends feedback texts in threads, so that a slow SNS holds no reply up. What fails is logged, nothing else."""
+    """Sends feedback texts in threads, so that a slow SNS holds no reply up. One that fails is not sent again.
 
-    def __init__(self, sender: SmsSender) -> None:
-        self._sender = sender
+    Its failure is the health until a text goes out, or none was refused for an hour: there may be none to send.
+    """
+
+    def __init__(self, sender: SmsSender, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sender, self._clock = sender, clock
+        self._failed_at = 0.0
         self._pool = ThreadPoolExecutor(FEEDBACK_THREADS)
         self._sending: list[Future[SentSms]] = []
 
@@ -1646,12 +1951,16 @@ class FeedbackDesk:
             if outcome.text:
                 self._sending.append(self._pool.submit(self._sender.send, outcome.verdict.reply.phone, outcome.text))
 
-    def report(self) -> None:
-        """Log what has failed since the last report: from the main thread, as the server's pipe is not thread-safe."""
+    def report(self, health: Health) -> None:
+        """Say how the texts went that ended since the last report; the main thread calls it, as it logs."""
         ended = {future for future in self._sending if future.done()}
         self._sending = [future for future in self._sending if future not in ended]
-        for error in filter(None, (future.exception() for future in ended)):
-            demisto.error(f"A feedback SMS could not be sent: {brief(error)}.")
+        errors = [error for error in (future.exception() for future in ended) if error]
+        for error in errors:
+            health.fails("feedback", f"A feedback SMS could not be sent, the answer stands: {brief_sentence(error)}")
+            self._failed_at = self._clock()
+        if not errors and (ended or self._clock() > self._failed_at + HOUR):
+            health.works("feedback")
 
 
 class Poller:
@@ -1671,6 +1980,7 @@ class Poller:
         self._health, self._pause, self._claims_pause = Health(), Pause(), Pause()
         self._claims_due, self._claims_min_age = 0.0, 0.0
         self._malformed = 0
+        self._undeleted: list[Received] = []
 
     def run(self) -> None:
         """Poll for ever."""
@@ -1685,42 +1995,87 @@ class Poller:
 
     def poll(self) -> None:
         """One poll: claims that wait are told, then what the queue brings within its wait is handled."""
+        self._check_context()
         if self._clock() >= self._claims_due:
-            self._deliver(self._conversation.deliver_claims(self._claims_min_age))
-            self._health.works("integration context")
+            self._look_after(self._conversation.look_after(self._claims_min_age))
         messages = self._queue.receive(self._wait())
-        if messages:
-            self._handle(messages)
-        self._health.works("AWS", "poller")
-        self._desk.report()
+        self._health.works("AWS")
+        self._handle(messages)
+        self._health.works("poller")
+        self._desk.report(self._health)
+
+    def _check_context(self) -> None:
+        """After a failure take nothing off the queue before the context is written again: each time that a message is
+        taken in vain brings it closer to the dead-letter queue."""
+        if self._health.failing("integration context"):
+            self._conversation.check_context()
+            self._health.works("integration context")
 
     def _wait(self) -> int:
         """Seconds to wait for a reply: the poll interval, but no longer than until waiting claims are due."""
         return max(1, min(self._settings.poll_seconds, int(self._claims_due - self._clock())))
 
-    def _deliver(self, outcomes: Sequence[Outcome]) -> None:
-        """Feedback for claims, and when to look after the ones left: soon while XSOAR refuses, else now and then."""
-        self._desk.send(outcomes)
-        errors = [outcome.error for outcome in outcomes if outcome.error]
-        if errors:
-            self._health.fails("XSOAR", errors[0])
-            self._claims_due, self._claims_min_age = self._clock() + self._claims_pause.longer(), 0.0
-        elif self._clock() >= self._claims_due:
+    def _look_after(self, sweep: Sweep) -> None:
+        """Only a look at all claims tells that XSOAR takes answers again."""
+        if sweep.locked:
+            text = LOCKED.format(phones=", ".join(map(lock_text, sweep.locked.items())))
+            self._health.fails("locks", text, exactly=True)
+        else:
+            self._health.works("locks")
+        error = self._deliver(sweep.outcomes)
+        if error:
+            self._health.fails("XSOAR", error)
+        else:
             self._health.works("XSOAR")
             self._claims_pause.reset()
             self._claims_due, self._claims_min_age = self._clock() + CLAIM_GRACE, CLAIM_GRACE
+
+    def _deliver(self, outcomes: Sequence[Outcome]) -> str:
+        """Send feedback; the first error of telling XSOAR, after which the claims are looked after again soon."""
+        self._desk.send(outcomes)
+        error = next((outcome.error for outcome in outcomes if outcome.error), "")
+        if error:
+            self._claims_due, self._claims_min_age = self._clock() + self._claims_pause.longer(), 0.0
+        return error
 
     def _handle(self, messages: Sequence[Received]) -> None:
         """Answer with the replies among the messages, oldest first, then delete what is done with."""
         replies, malformed = sort_messages(messages)
         outcomes = self._conversation.answer([reply for _, reply in replies]) if replies else []
-        self._health.works("integration context")
-        self._deliver(outcomes)
+        self._watch_xsoar(self._deliver(outcomes), outcomes)
+        self._watch_locks(outcomes)
         self._delete([message for (message, _), outcome in zip(replies, outcomes, strict=False) if outcome.done])
         self._reject(malformed)
 
+    def _watch_xsoar(self, error: str, outcomes: Sequence[Outcome]) -> None:
+        """Show that XSOAR refuses answers; when it takes them again, look after those it refused at the next poll."""
+        if not self._health.failing("XSOAR"):
+            if error:
+                self._health.fails("XSOAR", error)
+        elif not error and any(outcome.verdict.meaning is Meaning.ANSWER for outcome in outcomes):
+            self._claims_due = self._clock()
+
+    def _watch_locks(self, outcomes: Sequence[Outcome]) -> None:
+        """Show a lock as health at the next poll, and log what a locked phone sends."""
+        meanings = [outcome.verdict.meaning for outcome in outcomes]
+        if Meaning.WRONG in meanings and self._settings.max_wrong_replies:
+            self._claims_due = self._clock()
+        if Meaning.IGNORED in meanings:
+            demisto.error(f"{meanings.count(Meaning.IGNORED)} replies of locked phones were ignored.")
+
     def _delete(self, messages: Sequence[Received]) -> None:
-        failed = self._queue.delete(messages)
+        """Delete the messages, and the last of those that AWS did not let go of before. That AWS refuses it is shown,
+        but holds no reply up: a message that comes again changes nothing."""
+        self._undeleted = [*self._undeleted, *messages][-RECEIVE_COUNT:]
+        if not self._undeleted:
+            return
+        try:
+            failed = self._queue.delete(self._undeleted)
+        except AwsError as error:
+            self._health.fails("deleting", f"Replies stay on the queue, their answers stand: {error}")
+            return
+        self._undeleted = []
+        self._health.works("deleting")
         if failed:
             demisto.info(f"{failed} messages of the queue were not deleted; they will come again and change nothing.")
 
@@ -1748,6 +2103,10 @@ def sort_messages(
         except NotAReply as reason:
             malformed.append((message, reason))
     return sorted(replies, key=lambda pair: pair[1].arrived or 0), malformed
+
+
+def lock_text(lock: tuple[str, float]) -> str:
+    return f"{mask(lock[0])} until {iso_time(lock[1])}"
 
 
 def problem(error: Exception) -> tuple[str, str]:

@@ -28,6 +28,7 @@ from urllib.parse import parse_qsl
 import AWSSNSSMSCommunication as sms
 import botocore.session
 import pytest
+import yaml
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import (
@@ -79,6 +80,15 @@ def state(*questions: sms.Question) -> sms.State:
     for each in questions:
         result = result.put(each)
     return result
+
+
+def remembered(number: str = PHONE, **changes: Any) -> sms.State:
+    """A state that holds nothing but what is remembered of a phone; its times are the events' own."""
+    return sms.State().remember(number, sms.PhoneRecord(**changes))
+
+
+def events(*numbers: int, at: float = NOW) -> tuple[sms.Event, ...]:
+    return tuple(sms.Event(f"in-{number}", at) for number in numbers)
 
 
 def reply(text: str = "1234", reply_id: str = "r-1", phone: str = PHONE, arrived: float | None = None) -> sms.Reply:
@@ -152,18 +162,20 @@ class Server:
     def __init__(self) -> None:
         self.context: dict[str, Any] = {}
         self.version = 1
-        self.writes = 0
+        self.reads, self.writes = 0, 0
         self.meanwhile: list[Callable[[], None]] = []
         self.fail: dict[str, list[BaseException | None]] = {}
         self.told: list[tuple[str, ...]] = []
         self.errors: list[str] = []
         self.infos: list[str] = []
+        self.debugs: list[str] = []
         self.health: list[str] = []
         self.entries: list[Any] = []
 
     def read(self, refresh: bool) -> dict[str, Any]:
         self._fail("read")
         assert refresh, "a cached context may be old"
+        self.reads += 1
         return {"context": dict(self.context), "version": self.version}
 
     def write(self, context: dict[str, Any], version: int, sync: bool) -> None:
@@ -214,6 +226,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
         "results": server.entries.append,
         "error": server.errors.append,
         "info": server.infos.append,
+        "debug": server.debugs.append,
     }
     for name, function in replaced.items():
         monkeypatch.setattr(demisto, name, function)
@@ -221,10 +234,16 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
 
 class FakeAws:
-    """Stands for Aws: a client whose publish takes the errors of `fail` in turn and records the texts that left."""
+    """Stands for Aws: a client whose publish takes the errors of `fail` in turn and records the texts that left.
+
+    `date` is the Date header of its answers, `opted_out` what it says of a phone: an exception is raised.
+    """
 
     def __init__(self, *fail: Exception | None) -> None:
         self.fail = list(fail)
+        self.date: str | None = "Thu, 01 Jan 2026 00:00:00 GMT"
+        self.opted_out: dict[str, bool | Exception] = {}
+        self.checked: list[str] = []
         self.texts: list[tuple[str, str]] = []
         self.before_publish: Callable[[], None] = lambda: None
 
@@ -232,13 +251,21 @@ class FakeAws:
         assert (service, attempts, longest_wait) == ("sns", 1, 0)
         return self
 
-    def publish(self, **request: Any) -> dict[str, str]:
+    def check_if_phone_number_is_opted_out(self, **request: str) -> dict[str, bool]:
+        self.checked.append(request["phoneNumber"])
+        told = self.opted_out.get(request["phoneNumber"], False)
+        if isinstance(told, Exception):
+            raise told
+        return {"isOptedOut": told}
+
+    def publish(self, **request: Any) -> dict[str, Any]:
         self.before_publish()
         error = self.fail.pop(0) if self.fail else None
         if error:
             raise error
         self.texts.append((request["PhoneNumber"], request["Message"]))
-        return {"MessageId": f"m-{len(self.texts)}"}
+        headers = {"date": self.date} if self.date is not None else {}
+        return {"MessageId": f"m-{len(self.texts)}", "ResponseMetadata": {"HTTPHeaders": headers}}
 
 
 def talk_of(chosen: sms.Settings, aws: Any, clock: Clock, draw: Any = first) -> sms.Conversation:
@@ -282,6 +309,7 @@ def test_settings_with_only_a_queue_have_the_defaults_of_the_specification() -> 
         success_template="{reply_code} - Thank you for your response!",
         failure_template="We couldn't process your response. Please respond with one of the available reply codes: "
         "{available_codes}",
+        max_wrong_replies=10,
         proxy=False,
         insecure=False,
     )
@@ -328,6 +356,8 @@ def test_settings_left_empty_are_the_same_as_settings_left_out() -> None:
         pytest.param({"successMessage": "Got {{{chosen_option}}}"}, "success_template", "Got {{{chosen_option}}}"),
         pytest.param({"successMessage": "Thanks"}, "success_template", "Thanks", id="no variable"),
         pytest.param({"failureMessage": "{phone_number}?"}, "failure_template", "{phone_number}?"),
+        pytest.param({"maxWrongReplies": "0"}, "max_wrong_replies", 0),
+        pytest.param({"maxWrongReplies": "1000"}, "max_wrong_replies", 1000),
         pytest.param({"proxy": True}, "proxy", True),
         pytest.param({"insecure": True}, "insecure", True),
         pytest.param({"sqsQueueUrl": f"  {QUEUE}\n"}, "queue_url", QUEUE, id="white space around"),
@@ -398,6 +428,9 @@ BRACES_SENTENCE = " (a brace of its own is written twice: {{ or }})."
         ("senderId", "12345", "Sender ID", SENDER_SENTENCE),
         ("smsType", "Marketing", "SMS Type", "Transactional or Promotional."),
         ("replyFeedbackEnabled", "perhaps", "Enable Reply Feedback SMS", "true or false."),
+        ("maxWrongReplies", "-1", "Wrong Replies Allowed Per Hour", "a whole number from 0 to 1000."),
+        ("maxWrongReplies", "1001", "Wrong Replies Allowed Per Hour", "a whole number from 0 to 1000."),
+        ("maxWrongReplies", "few", "Wrong Replies Allowed Per Hour", "a whole number from 0 to 1000."),
         ("proxy", "perhaps", "Use system proxy settings", "true or false."),
         ("insecure", "perhaps", "Trust any certificate (not secure)", "true or false."),
         ("successMessage", "Thanks {name}", "Success Message Template", SUCCESS_SENTENCE + "."),
@@ -540,6 +573,22 @@ def test_module_import_reads_nothing_and_every_parameter_of_the_yaml_is_known() 
     shown = [line.split("name: ")[1] for line in form.splitlines() if line.startswith("  name: ")]
     # When compared with those that are checked, Then all are, but the switch of the poller, which the server reads
     assert set(shown) == {*sms.PARAMETERS, "credentials", "longRunning"}
+
+
+def test_defaults_of_the_yaml_are_those_of_the_code_and_the_readme_has_every_parameter() -> None:
+    # Given the instance form and the README
+    folder = Path(__file__).parent
+    form = yaml.safe_load((folder / "AWSSNSSMSCommunication.yml").read_text())["configuration"]
+    readme = (folder / "README.md").read_text()
+    # When compared with the code, Then displays and defaults are the same, and the README has a row for each
+    known = {item["name"]: item for item in form if item["name"] in sms.PARAMETERS}
+    assert {name: item["display"] for name, item in known.items()} == {
+        name: parameter.display for name, parameter in sms.PARAMETERS.items()
+    }
+    optional = {name: str(item["defaultvalue"]) for name, item in known.items() if item.get("defaultvalue")}
+    assert optional == {name: sms.PARAMETERS[name].default for name in optional}
+    assert optional["maxWrongReplies"] == "10"
+    assert [item["display"] for item in known.values() if f"| {item['display']} |" not in readme] == []
 
 
 # ---------------------------------------------------------------- domain
@@ -843,7 +892,7 @@ TOO_MANY = "The phone has too many open questions: no reply codes are free. Wait
 
 def test_random_codes_are_four_digits_in_the_order_of_the_options() -> None:
     # Given a draw of 7 and 9041, When codes are allocated, Then they have four digits
-    codes = sms.allocate_codes(("Yes", "No"), (), "random", lambda _free, _count: [7, 9041])
+    codes = sms.allocate_codes(("Yes", "No"), (), (), "random", lambda _free, _count: [7, 9041])
     assert codes == {"0007": "Yes", "9041": "No"}
     assert list(codes) == ["0007", "9041"]
 
@@ -857,7 +906,7 @@ def test_random_codes_are_drawn_from_0000_to_9999_without_those_in_use() -> None
         return free[:count]
 
     # When codes are allocated
-    sms.allocate_codes(("Yes", "No"), ("0000", "42", "9999"), "random", draw)
+    sms.allocate_codes(("Yes", "No"), ("0000", "42", "9999"), (), "random", draw)
     # Then the draw is among all others
     assert set(range(10000)) - offered == {0, 42, 9999}
 
@@ -888,7 +937,7 @@ def test_random_codes_are_drawn_with_the_cryptographic_generator(monkeypatch: py
 )
 def test_sequential_codes_are_the_smallest_that_are_free(in_use: tuple[str, ...], codes: list[str]) -> None:
     # Given codes in use, When two are allocated, Then they are the smallest whole numbers from 1 that are left
-    assert list(sms.allocate_codes(("Yes", "No"), in_use, "sequential", first)) == codes
+    assert list(sms.allocate_codes(("Yes", "No"), in_use, (), "sequential", first)) == codes
 
 
 @pytest.mark.parametrize(
@@ -902,15 +951,15 @@ def test_sequential_codes_are_the_smallest_that_are_free(in_use: tuple[str, ...]
 def test_too_few_free_codes_are_an_error_and_one_that_is_left_is_used(mode: str, in_use: list[str]) -> None:
     # Given all codes in use but one, When two are wanted
     with pytest.raises(sms.InputError) as error:
-        sms.allocate_codes(("Yes", "No"), in_use, mode, first)
+        sms.allocate_codes(("Yes", "No"), in_use, (), mode, first)
     # Then it is an error, and one option still gets the last code
     assert str(error.value) == TOO_MANY
-    assert sms.allocate_codes(("OK",), in_use, mode, first) == {"9999": "OK"}
+    assert sms.allocate_codes(("OK",), in_use, (), mode, first) == {"9999": "OK"}
 
 
 def test_random_code_is_never_the_number_that_an_option_is_named_by() -> None:
     # Given options that are numbers, a code in use and a draw of the smallest, When allocated
-    codes = sms.allocate_codes(("0", "1", "0002"), ("0004",), "random", first)
+    codes = sms.allocate_codes(("0", "1", "0002"), ("0004",), (), "random", first)
     # Then texting the option cannot hit the code of another
     assert codes == {"0003": "0", "0005": "1", "0006": "0002"}
 
@@ -919,7 +968,43 @@ def test_random_code_is_never_the_number_that_an_option_is_named_by() -> None:
 def test_code_of_the_same_value_as_one_in_use_is_not_given(mode: str, in_use: str, code: str) -> None:
     # Given a code of the other mode in use, When allocated, Then leading zeros do not make it another
     draw = {"random": lambda free, n: [number for number in free if number >= 7][:n], "sequential": first}[mode]
-    assert list(sms.allocate_codes(("Yes",), (in_use,), mode, draw)) == [code]
+    assert list(sms.allocate_codes(("Yes",), (in_use,), (), mode, draw)) == [code]
+
+
+def test_random_codes_that_rest_are_not_drawn_while_others_are_free() -> None:
+    # Given codes that the phone had lately, and one in use
+    offered: set[int] = set()
+
+    def draw(free: Sequence[int], count: int) -> Sequence[int]:
+        offered.update(free)
+        return free[:count]
+
+    # When codes are allocated, Then the draw is among all others
+    codes = sms.allocate_codes(("Yes", "No"), ("0002",), ("0000", "1", "7031"), "random", draw)
+    assert codes == {"0003": "Yes", "0004": "No"}
+    assert set(range(10000)) - offered == {0, 1, 2, 7031}
+
+
+@pytest.mark.parametrize(
+    ("resting", "codes"),
+    [
+        pytest.param(range(9998), ["9998", "9999"], id="two others are free"),
+        pytest.param(range(9999), ["0001", "0002"], id="one other is free"),
+        pytest.param(range(10000), ["0001", "0002"], id="no other is free"),
+    ],
+)
+def test_random_codes_that_rest_are_used_when_too_few_others_are_free_and_those_in_use_never(
+    resting: Sequence[int], codes: list[str]
+) -> None:
+    # Given a phone that had almost every code, and a question with 0000 open, When two are allocated
+    allocated = sms.allocate_codes(("Yes", "No"), ("0000",), [f"{number:04}" for number in resting], "random", first)
+    # Then they are fresh ones, or else any but the one in use
+    assert list(allocated) == codes
+
+
+def test_sequential_codes_never_rest() -> None:
+    # Given a phone that had 1 and 2, When two are allocated, Then they are used at once
+    assert list(sms.allocate_codes(("Yes", "No"), (), ("1", "2"), "sequential", first)) == ["1", "2"]
 
 
 # ---------------------------------------------------------------- inbound messages
@@ -1111,6 +1196,17 @@ def test_sns_timestamp_is_read_or_none(text: Any, moment: float | None) -> None:
 OPEN = (question(1), question(2, codes={"0042": "Later", "0700": "C++"}))
 
 
+def judged(
+    known: sms.State, *replies: sms.Reply, now: float = NOW, **changes: Any
+) -> tuple[sms.State, list[sms.Verdict]]:
+    return sms.claim_replies(known, replies, settings(**changes), now)
+
+
+def find_match(text: str, questions: Sequence[sms.Question]) -> sms.Match | None:
+    """What a reply with the text answers, when these questions are open."""
+    return judged(state(*questions), reply(text))[1][0].match
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [
@@ -1147,7 +1243,7 @@ OPEN = (question(1), question(2, codes={"0042": "Later", "0700": "C++"}))
 )
 def test_reply_that_means_a_code_matches_it(text: str, code: str) -> None:
     # Given two open questions, When the reply is matched, Then it means that code
-    match = sms.find_match(text, OPEN)
+    match = find_match(text, OPEN)
     assert match
     assert match.code == code
 
@@ -1201,7 +1297,7 @@ def test_reply_that_means_a_code_matches_it(text: str, code: str) -> None:
 )
 def test_reply_that_is_not_clearly_a_code_matches_nothing(text: str) -> None:
     # Given two open questions, When the reply is matched, Then it answers neither
-    assert sms.find_match(text, OPEN) is None
+    assert find_match(text, OPEN) is None
 
 
 @pytest.mark.parametrize(
@@ -1218,7 +1314,27 @@ def test_reply_that_is_not_clearly_a_code_matches_nothing(text: str) -> None:
 )
 def test_reply_to_sequential_codes(text: str, code: str | None) -> None:
     # Given a question with the codes 1 and 2, When matched, Then only its codes mean anything
-    match = sms.find_match(text, [question(codes={"1": "Yes", "2": "No"})])
+    match = find_match(text, [question(codes={"1": "Yes", "2": "No"})])
+    assert (match and match.code) == code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        pytest.param("30 min (1234)", "1234", id="as it stands in the SMS"),
+        pytest.param("1234 30 min", "1234", id="code first"),
+        pytest.param("60 min (5678)", "5678", id="the other option"),
+        pytest.param("60 min (1234)", None, id="the option of another code"),
+        pytest.param("30 min (9999)", None, id="a code of nothing"),
+        pytest.param("30 min", None, id="the option alone"),
+        pytest.param("30", "0030", id="the code that its number is, of another question"),
+    ],
+)
+def test_option_that_begins_with_a_number_is_read_with_its_code(text: str, code: str | None) -> None:
+    # Given options that begin with numbers, and another question whose code is one of those
+    asked = (question(1, codes={"1234": "30 min", "5678": "60 min"}), question(2, codes={"0030": "Later"}))
+    # When matched, Then option and code go together, however the text can be read
+    match = find_match(text, asked)
     assert (match and match.code) == code
 
 
@@ -1227,18 +1343,18 @@ def test_reply_to_sequential_codes(text: str, code: str | None) -> None:
 )
 def test_reply_with_the_value_of_two_codes_matches_only_exactly(text: str, code: str | None) -> None:
     # Given codes of one value, as two modes could have given them, When matched, Then only the exact one counts
-    match = sms.find_match(text, [question(1, codes={"42": "A"}), question(2, codes={"0042": "B"})])
+    match = find_match(text, [question(1, codes={"42": "A"}), question(2, codes={"0042": "B"})])
     assert (match and match.code) == code
 
 
 def test_reply_with_a_code_of_two_questions_matches_neither() -> None:
     # Given a context in which two questions share a code, When matched, Then nobody guesses
-    assert sms.find_match("1234", [question(1), question(2)]) is None
+    assert find_match("1234", [question(1), question(2)]) is None
 
 
 def test_reply_with_an_option_that_folds_alike_matches_by_its_code() -> None:
     # Given an option written with a sharp s and a mark, When matched by word and code, Then case and marks do not count
-    assert sms.find_match("1234 STRASSE", [question(codes={"1234": "Straße!"})])
+    assert find_match("1234 STRASSE", [question(codes={"1234": "Straße!"})])
 
 
 @pytest.mark.parametrize(
@@ -1259,14 +1375,8 @@ def test_endless_reply_is_no_code_at_once(text: str) -> None:
     # Given a text as long as a message of SQS can be, or hard to read
     started = time.process_time()
     # When matched, Then it is no code, within a second of work
-    assert sms.find_match(text, OPEN) is None
+    assert find_match(text, OPEN) is None
     assert time.process_time() - started < 1
-
-
-def judged(
-    known: sms.State, *replies: sms.Reply, now: float = NOW, **changes: Any
-) -> tuple[sms.State, list[sms.Verdict]]:
-    return sms.claim_replies(known, replies, settings(**changes), now)
 
 
 def test_reply_with_a_code_claims_its_question() -> None:
@@ -1277,16 +1387,16 @@ def test_reply_with_a_code_claims_its_question() -> None:
     # Then option, code, id and time are on record, XSOAR not told yet
     claimed = sms.Claim(option="Yes", code="1234", reply_id="in-7", at=NOW + 5, told_at=None, error="")
     assert after.of(PHONE) == (replace(asked, claim=claimed),)
-    assert (verdict.fresh, verdict.feedback) == (True, "")
+    assert (verdict.meaning, verdict.feedback) == (sms.Meaning.ANSWER, "")
     assert verdict.match == sms.Match(asked, "1234")
 
 
 def test_second_reply_with_another_code_changes_nothing_on_record() -> None:
     # Given two replies to one question in a batch
     after, [_, second] = judged(state(question()), reply("1234", "in-1"), reply("5678", "in-2"))
-    # When judged, Then the first is on record and the second has no effect and no feedback
+    # When judged, Then the first is on record, and the second has no effect but the text that says so
     assert [q.claim and q.claim.option for q in after.of(PHONE)] == ["Yes"]
-    assert (second.match, second.feedback) == (None, "")
+    assert (second.match, second.feedback) == (None, "You already answered: Yes.")
 
 
 def test_reply_that_comes_again_means_the_claim_on_record() -> None:
@@ -1297,7 +1407,7 @@ def test_reply_that_comes_again_means_the_claim_on_record() -> None:
     after, [verdict] = judged(before, reply("1234", "in-1"))
     # Then it means what is on record, and nothing is written
     assert after is before
-    assert (verdict.match, verdict.fresh) == (sms.Match(claimed, "1234"), False)
+    assert (verdict.match, verdict.meaning) == (sms.Match(claimed, "1234"), sms.Meaning.REPEAT)
 
 
 def test_replies_without_an_id_are_never_taken_for_one_another() -> None:
@@ -1380,7 +1490,7 @@ def test_unrecognised_reply_with_nothing_open_gets_silence(before: sms.State) ->
     # Given a phone with nothing open, When it writes, Then nothing is sent and nothing is written
     after, [verdict] = judged(before, reply("hello"))
     assert after is before
-    assert verdict == sms.Verdict(reply("hello"))
+    assert verdict == sms.Verdict(reply("hello"), sms.Meaning.UNCLEAR)
 
 
 def test_unrecognised_reply_that_comes_again_gets_feedback_once() -> None:
@@ -1390,7 +1500,7 @@ def test_unrecognised_reply_that_comes_again_gets_feedback_once() -> None:
     last, [again, other] = judged(after, reply("what?", "in-1"), reply("what?", "in-2"))
     # Then the first gets none and the other does
     assert [bool(verdict.feedback) for verdict in (once, again, other)] == [True, False, True]
-    assert last.feedback == {PHONE: (sms.Feedback("in-1", NOW), sms.Feedback("in-2", NOW))}
+    assert last.phones == {PHONE: sms.PhoneRecord(feedback=(sms.Event("in-1", NOW), sms.Event("in-2", NOW)))}
 
 
 def test_feedback_turned_off_sends_no_failure_text() -> None:
@@ -1402,10 +1512,12 @@ def test_feedback_turned_off_sends_no_failure_text() -> None:
 
 
 def test_remembered_feedback_is_bounded() -> None:
-    # Given a phone that writes 60 things which are not understood
-    after, _ = judged(state(question()), *(reply("what?", f"in-{number}") for number in range(60)))
+    # Given a phone that writes 60 things which are not understood, one every half hour
+    after = state(question(expires=NOW + 60 * DAY))
+    for number in range(60):
+        after, _ = judged(after, reply("what?", f"in-{number}"), now=NOW + number * 1800)
     # When looked at, Then the last 50 are remembered
-    assert [entry.reply_id for entry in after.feedback[PHONE]] == [f"in-{number}" for number in range(10, 60)]
+    assert [event.reply_id for event in after.phone(PHONE).feedback] == [f"in-{number}" for number in range(10, 60)]
 
 
 def test_feedback_templates_are_filled_and_braces_of_options_are_left_alone() -> None:
@@ -1437,16 +1549,363 @@ def test_failure_text_without_room_for_one_code_has_no_stray_comma() -> None:
     assert text == f"{FAILURE}..."
 
 
-@pytest.mark.xfail(strict=True, reason="a question that was asked after the reply arrived is taken for a candidate")
 def test_reply_that_arrived_before_its_code_was_given_again_answers_the_question_it_was_for() -> None:
-    # Given question 1 with the codes 1 and 2 that expired, and question 2 that got them a second later
+    # Given question 1 with the codes 1 and 2 that expired, and question 2 that got them, both with AWS's time
     codes = {"1": "Yes", "2": "No"}
-    before = state(question(1, codes=codes, expires=NOW + 60), question(2, codes=codes, created=NOW + 61))
+    expired = question(1, codes=codes, expires=NOW + 60, published=NOW)
+    before = state(expired, question(2, codes=codes, created=NOW + 61, published=NOW + 62))
     # When a reply of the last second of question 1 is polled after that
     _, [verdict] = judged(before, reply("1", arrived=NOW + 59), now=NOW + 70)
     # Then it answers question 1, and no text lists a code twice
     assert verdict.match
     assert verdict.match.question.entitlement == entitlement(1)
+
+
+@pytest.mark.parametrize(
+    "now", [NOW - DAY, NOW + 20, NOW + DAY - 1], ids=["host a day slow", "host right", "late poll"]
+)
+@pytest.mark.parametrize(
+    ("arrived", "published", "meaning"),
+    [
+        pytest.param(NOW + 11, NOW + 10, sms.Meaning.ANSWER, id="after the question"),
+        pytest.param(NOW + 8, NOW + 10, sms.Meaning.ANSWER, id="two seconds before: clocks differ"),
+        pytest.param(NOW + 7.999, NOW + 10, sms.Meaning.WRONG, id="more than two seconds before"),
+        pytest.param(NOW - 3600, NOW + 10, sms.Meaning.WRONG, id="an hour before"),
+        pytest.param(None, NOW + 10, sms.Meaning.ANSWER, id="no time of the reply"),
+        pytest.param(NOW - 3600, None, sms.Meaning.ANSWER, id="no time of the question"),
+    ],
+)
+def test_reply_older_than_the_question_by_the_clocks_of_aws_does_not_answer_it(
+    arrived: float | None, published: float | None, meaning: sms.Meaning, now: float
+) -> None:
+    # Given an open question that AWS took at a time of its own, When a reply with its code is judged at any time
+    _, [verdict] = judged(state(question(published=published)), reply(arrived=arrived), now=now)
+    # Then AWS's two clocks decide, with two seconds of tolerance
+    assert verdict.meaning is meaning
+    assert bool(verdict.match) is (meaning is sms.Meaning.ANSWER)
+
+
+def test_late_reply_to_an_answered_question_never_answers_the_next_one_with_its_code() -> None:
+    # Given question 1 answered with Yes, and question 2 with the same sequential codes a minute later
+    codes = {"1": "Yes", "2": "No"}
+    answered = question(1, codes=codes, published=NOW, claim=claim(code="1", reply_id="in-0", told_at=NOW))
+    fresh = question(2, codes=codes, created=NOW + 60, published=NOW + 60)
+    # When a 1 of the time between is polled, and then one from after question 2
+    after, [late, prompt] = judged(
+        state(answered, fresh),
+        reply("1", "in-1", arrived=NOW + 57),
+        reply("1", "in-2", arrived=NOW + 63),
+        now=NOW + 70,
+    )
+    # Then the first is told what was answered, the second is the answer
+    assert (late.meaning, late.match, late.feedback) == (sms.Meaning.OVER, None, "You already answered: Yes.")
+    assert prompt.match == sms.Match(fresh, "1")
+    assert [q.claim and q.claim.reply_id for q in after.all()] == ["in-0", "in-2"]
+
+
+ANSWERED = "You already answered: Yes."
+TOO_LATE = "This question is closed, your reply came too late."
+
+
+@pytest.mark.parametrize(
+    ("asked", "text", "feedback"),
+    [
+        pytest.param(question(claim=claim(reply_id="in-0", told_at=NOW)), "1234", ANSWERED, id="answered, its code"),
+        pytest.param(question(claim=claim(reply_id="in-0", told_at=NOW)), "5678", ANSWERED, id="answered, other code"),
+        pytest.param(question(claim=claim(reply_id="in-0", told_at=NOW)), "5678 no", ANSWERED, id="code and option"),
+        pytest.param(question(claim=claim(reply_id="in-0", told_at=NOW)), "No (5678)", ANSWERED, id="option and code"),
+        pytest.param(question(claim=claim(reply_id="in-0")), "5678", ANSWERED, id="answered, XSOAR not told yet"),
+        pytest.param(
+            question(codes={"0042": "Later", "0043": "Now"}, claim=claim("{x}", "0043", reply_id="in-0")),
+            "42",
+            "You already answered: {x}.",
+            id="zeros left out, an option with braces",
+        ),
+        pytest.param(question(expires=NOW), "1234", TOO_LATE, id="expired"),
+        pytest.param(question(expires=NOW), "1234 yes", TOO_LATE, id="expired, code and option"),
+        pytest.param(question(expires=NOW), "1234 no", "", id="expired, another option beside the code"),
+        pytest.param(question(expires=NOW), "what?", "", id="expired, no code"),
+        pytest.param(question(claim=claim(reply_id="in-0", told_at=NOW)), "9999", "", id="answered, a code of nothing"),
+        pytest.param(question(claim=claim(reply_id="in-0", told_at=NOW)), "yes", "", id="answered, the option alone"),
+    ],
+)
+def test_reply_with_a_code_of_a_question_that_is_over_is_told_why(
+    asked: sms.Question, text: str, feedback: str
+) -> None:
+    # Given a question that is over, When its code comes, Then the text says why it has no effect; else silence
+    after, [verdict] = judged(state(asked), reply(text, "in-1"))
+    assert (verdict.match, verdict.feedback) == (None, feedback)
+    assert verdict.meaning is (sms.Meaning.OVER if feedback else sms.Meaning.UNCLEAR)
+    assert after.of(PHONE) == (asked,)
+
+
+def test_reply_with_a_code_that_is_over_gets_no_codes_of_other_questions_and_is_no_guess() -> None:
+    # Given an answered question, and another that is open
+    before = state(question(1, claim=claim(reply_id="in-0")), question(2, codes={"0042": "Later"}))
+    # When the code of the first comes again, Then its text says so, and nobody counts it as wrong
+    after, [verdict] = judged(before, reply("5678", "in-1"))
+    assert verdict.feedback == ANSWERED
+    assert after.phone(PHONE) == sms.PhoneRecord(feedback=events(1))
+
+
+def test_reply_with_the_code_of_two_questions_that_are_over_is_told_of_the_later_one() -> None:
+    # Given an answered question, and one with the same codes that expired after it
+    before = state(question(1, claim=claim(reply_id="in-0")), question(2, created=NOW + 60, expires=NOW + 90))
+    # When the code comes, Then the latest counts
+    assert judged(before, reply("1234", "in-1"), now=NOW + 100)[1][0].feedback == TOO_LATE
+
+
+def test_code_of_a_question_that_another_phone_has_answered_is_too_late() -> None:
+    # Given one entitlement asked of two phones, answered by the first
+    before = state(question(1, PHONE, claim=claim(reply_id="in-0")), question(1, OTHER_PHONE))
+    # When the other one answers, Then it is too late
+    assert judged(before, reply("1234", "in-1", OTHER_PHONE))[1][0].feedback == TOO_LATE
+
+
+def test_feedback_turned_off_says_nothing_about_questions_that_are_over() -> None:
+    # Given an instance without feedback, When codes of questions that are over come, Then nothing is sent nor written
+    before = state(question(1, claim=claim(reply_id="in-0")), question(2, codes={"1": "A"}, expires=NOW))
+    after, verdicts = judged(before, reply("1234", "in-1"), reply("1", "in-2"), replyFeedbackEnabled=False)
+    assert [verdict.feedback for verdict in verdicts] == ["", ""]
+    assert after is before
+
+
+def test_phone_gets_three_texts_that_are_no_thank_yous_and_then_silence() -> None:
+    # Given an open, an answered and an expired question
+    before = state(
+        question(1), question(2, codes={"2": "B"}, claim=claim("B", "2")), question(3, codes={"3": "C"}, expires=NOW)
+    )
+    # When replies come that answer none of them
+    texts = ["what?", "2", "3", "why?", "2", "9999"]
+    _, verdicts = judged(before, *(reply(text, f"in-{number}") for number, text in enumerate(texts)))
+    # Then three are answered, whichever the text, and the rest is not
+    three = [f"{FAILURE}Yes (1234), No (5678)", "You already answered: B.", TOO_LATE]
+    assert [verdict.feedback for verdict in verdicts] == [*three, "", "", ""]
+
+
+def test_three_texts_are_per_phone() -> None:
+    # Given two phones, of which one got its three texts
+    before = state(question(1), question(2, OTHER_PHONE))
+    after, _ = judged(before, *(reply("what?", f"in-{number}") for number in range(3)))
+    # When both write, Then only the other one gets a text
+    _, verdicts = judged(after, reply("what?", "in-8"), reply("what?", "in-9", OTHER_PHONE))
+    assert [bool(verdict.feedback) for verdict in verdicts] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(3599.9, False), (3600.0, True)], ids=["within the hour", "an hour after the first"]
+)
+def test_three_texts_are_per_hour(seconds: float, said: bool) -> None:
+    # Given a phone that got three texts at once, When it writes again, Then an hour has to be over
+    before = state(question()).remember(PHONE, sms.PhoneRecord(feedback=events(1, 2, 3)))
+    _, [verdict] = judged(before, reply("what?", "in-4"), now=NOW + seconds)
+    assert bool(verdict.feedback) is said
+
+
+def test_answer_begins_the_count_of_texts_anew() -> None:
+    # Given a phone that got its three texts, and two open questions
+    known = state(question(1), question(2, codes={"0042": "Later"}))
+    before = known.remember(PHONE, sms.PhoneRecord(feedback=events(1, 2, 3)))
+    # When it answers one, and then writes four more things
+    after, _ = judged(before, reply("1234", "in-4"), now=NOW + 1)
+    _, verdicts = judged(after, *(reply("what?", f"in-{number}") for number in range(5, 9)), now=NOW + 2)
+    # Then there are three texts more
+    assert [bool(verdict.feedback) for verdict in verdicts] == [True, True, True, False]
+
+
+def test_reply_that_comes_again_gets_no_second_text_even_when_the_count_is_anew() -> None:
+    # Given a reply that got a text before the phone was asked again
+    before = state(question()).remember(PHONE, sms.PhoneRecord(feedback=events(1), fresh_at=NOW + 60))
+    # When it is delivered again, an hour later too, Then it gets none
+    for now in (NOW + 61, NOW + 3601, NOW + DAY - 1):
+        assert judged(before, reply("what?", "in-1"), now=now)[1][0].feedback == ""
+
+
+@pytest.mark.parametrize("own", ["+14255550182", "+1 (425) 555-0182", "14255550182"], ids=["E.164", "written", "bare"])
+@pytest.mark.parametrize("text", ["what?", "9999", "0042"], ids=["words", "wrong code", "code that is over"])
+def test_own_origination_number_never_gets_a_text(own: str, text: str) -> None:
+    # Given questions to the number that texts are sent from, asked before it was that
+    before = state(question(1), question(2, codes={"0042": "Later"}, expires=NOW))
+    # When a text of ours comes back from it, Then it gets none
+    assert judged(before, reply(text), originationNumber=own)[1][0].feedback == ""
+    assert judged(before, reply(text), originationNumber="+14255550100")[1][0].feedback
+
+
+WRONG_FORMS = [
+    pytest.param("9999", id="a code that no question has"),
+    pytest.param("9999 yes", id="with an option after it"),
+    pytest.param("Yes (9999)", id="with an option before it"),
+    pytest.param("1234 no", id="with the option of another code"),
+    pytest.param("12345", id="five digits"),
+    pytest.param("1" * 160, id="160 digits"),
+    pytest.param("９９９９", id="full-width"),
+]
+
+
+def guesses(count: int, text: str = "9999", phone: str = PHONE) -> list[sms.Reply]:
+    return [reply(text, f"guess-{number}", phone) for number in range(count)]
+
+
+@pytest.mark.parametrize("text", WRONG_FORMS)
+def test_tenth_wrong_code_within_an_hour_locks_the_phone(text: str) -> None:
+    # Given an open question and nine wrong codes
+    nine, verdicts = judged(state(question()), *guesses(9, text))
+    assert {verdict.meaning for verdict in verdicts} == {sms.Meaning.WRONG}
+    # When the right one comes then, it answers; When it comes after a tenth wrong one, it is ignored
+    assert judged(nine, reply("1234", "in-1"))[1][0].meaning is sms.Meaning.ANSWER
+    after, [tenth, right] = judged(nine, reply(text, "guess-9"), reply("1234", "in-1"))
+    assert tenth.meaning is sms.Meaning.WRONG
+    assert right == sms.Verdict(reply("1234", "in-1"), sms.Meaning.IGNORED)
+    assert after.of(PHONE) == (question(),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("what?", id="words"),
+        pytest.param("yes", id="the option alone"),
+        pytest.param("call me at 1234", id="digits in a sentence"),
+        pytest.param("STOP", id="opt-out"),
+        pytest.param("Stop (9999)", id="opt-out with a code"),
+        pytest.param("0042", id="code of a question that is over"),
+        pytest.param("", id="empty"),
+    ],
+)
+def test_reply_that_is_no_wrong_code_never_locks_a_phone(text: str) -> None:
+    # Given an open and an expired question, When fifty such replies come, Then the right code answers still
+    before = state(question(1), question(2, codes={"0042": "Later"}, expires=NOW))
+    _, verdicts = judged(before, *guesses(50, text), reply("1234", "in-1"))
+    assert verdicts[-1].match == sms.Match(question(1), "1234")
+
+
+def test_wrong_code_that_is_delivered_again_counts_once() -> None:
+    # Given nine wrong codes, When the last of them comes twenty times more, Then the right code answers still
+    nine, _ = judged(state(question()), *guesses(9))
+    after, verdicts = judged(nine, *[reply("9999", "guess-8")] * 20, reply("1234", "in-1"))
+    assert len(nine.phone(PHONE).wrong) == len(after.phone(PHONE).wrong) == 9
+    assert verdicts[-1].match
+
+
+@pytest.mark.parametrize(
+    ("seconds", "meaning"),
+    [
+        pytest.param(3599.9, sms.Meaning.IGNORED, id="within the hour"),
+        pytest.param(3600.0, sms.Meaning.ANSWER, id="an hour after the first wrong one"),
+    ],
+)
+def test_lock_ends_an_hour_after_the_first_wrong_code(seconds: float, meaning: sms.Meaning) -> None:
+    # Given a wrong code, nine more half an hour later, and more of them while locked
+    locked, _ = judged(state(question()), *guesses(1))
+    locked, _ = judged(locked, *(reply("9999", f"more-{number}") for number in range(20)), now=NOW + 1800)
+    # When the right code comes around the end of the first one's hour, Then it is ignored before, and answers after
+    assert judged(locked, reply("1234", "in-1"), now=NOW + seconds)[1][0].meaning is meaning
+
+
+def test_wrong_codes_of_more_than_an_hour_never_lock() -> None:
+    # Given a wrong code every 400 seconds for a week, When the right one comes in between, Then it answers at any time
+    known = state(question(expires=NOW + 8 * DAY))
+    for number in range(1512):
+        known, [verdict] = judged(known, reply("9999", f"guess-{number}"), now=NOW + number * 400)
+        assert verdict.meaning is sms.Meaning.WRONG
+    assert judged(known, reply("1234", "in-1"), now=NOW + 7 * DAY)[1][0].match
+    # And no more of them are kept than an hour holds
+    assert len(known.phone(PHONE).wrong) == 9
+
+
+@pytest.mark.parametrize(
+    ("allowed", "wrong", "meaning"),
+    [
+        pytest.param("0", 200, sms.Meaning.ANSWER, id="turned off"),
+        pytest.param("1", 1, sms.Meaning.IGNORED, id="one"),
+        pytest.param("3", 2, sms.Meaning.ANSWER, id="two of three"),
+        pytest.param("3", 3, sms.Meaning.IGNORED, id="three of three"),
+        pytest.param("50", 49, sms.Meaning.ANSWER, id="49 of 50"),
+        pytest.param("50", 50, sms.Meaning.IGNORED, id="50 of 50"),
+    ],
+)
+def test_parameter_says_how_many_wrong_codes_lock(allowed: str, wrong: int, meaning: sms.Meaning) -> None:
+    # Given the parameter, When so many wrong codes come and then the right one, Then it is ignored or answers
+    _, verdicts = judged(state(question()), *guesses(wrong), reply("1234", "in-1"), maxWrongReplies=allowed)
+    assert verdicts[-1].meaning is meaning
+
+
+def test_lock_is_of_one_phone_and_of_its_replies_only() -> None:
+    # Given a locked phone with a claim that XSOAR has not taken
+    known = state(question(1), question(2, OTHER_PHONE), question(3, codes={"7": "A"}, claim=claim("A", "7")))
+    locked, _ = judged(known, *guesses(10))
+    # When the reply of that claim comes again, and another phone answers
+    _, [again, other] = judged(locked, reply("7", "r-1"), reply("1234", "in-1", OTHER_PHONE))
+    # Then the claim is still told, and the other phone's answer is taken
+    assert (again.meaning, other.meaning) == (sms.Meaning.REPEAT, sms.Meaning.ANSWER)
+
+
+@pytest.mark.parametrize("text", ["9999", "what?", "STOP", "12345"])
+@pytest.mark.parametrize(
+    "before", [state(), state(question(phone=OTHER_PHONE))], ids=["no question", "a question to another phone"]
+)
+def test_stranger_leaves_no_trace(before: sms.State, text: str) -> None:
+    # Given a phone that was never asked, When it writes fifty times, Then nothing is remembered, nothing is said
+    after, verdicts = judged(before, *guesses(50, text))
+    assert after is before
+    assert {verdict.feedback for verdict in verdicts} == {""}
+
+
+OPT_OUTS = ["ARRET", "CANCEL", "END", "OPT-OUT", "OPTOUT", "QUIT", "REMOVE", "STOP", "TD", "UNSUBSCRIBE"]
+
+
+@pytest.mark.parametrize("word", OPT_OUTS)
+@pytest.mark.parametrize(
+    "form", ["{}", " {}!", "{} please", "{}.\nI mean it", "{} 1234", "{} (1234)", "'{}'", "{}-now"]
+)
+def test_text_that_begins_with_an_opt_out_word_opts_out(word: str, form: str) -> None:
+    # Given an open question with an option of that word, When a text begins with it in any case
+    asked = question(codes={"1234": word.title(), "5678": "No"})
+    for text in (form.format(word), form.format(word.lower()), form.format(word.title())):
+        after, [verdict] = judged(state(asked), reply(text))
+        # Then it answers nothing, gets no text, is no wrong code, and the phone is shown as opted out
+        assert verdict == sms.Verdict(reply(text), sms.Meaning.OPT_OUT)
+        assert after == state(asked).remember(PHONE, sms.PhoneRecord(opted_out=True))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("stopping", id="a longer word"),
+        pytest.param("Ending soon", id="a longer word, capital"),
+        pytest.param("TDX", id="two letters more"),
+        pytest.param("stop_it", id="an underscore"),
+        pytest.param("please stop", id="not at the beginning"),
+        pytest.param("opt out", id="two words"),
+        pytest.param("removed", id="a letter more"),
+    ],
+)
+def test_text_with_an_opt_out_word_elsewhere_or_in_a_longer_word_is_any_text(text: str) -> None:
+    # Given an open question, When such a text comes, Then it gets the codes, and the phone has not opted out
+    after, [verdict] = judged(state(question()), reply(text))
+    assert verdict.feedback == f"{FAILURE}Yes (1234), No (5678)"
+    assert not after.phone(PHONE).opted_out
+
+
+@pytest.mark.parametrize("text", ["1234", "1234 cancel", "(1234)", "1234 CANCEL!"])
+def test_option_that_is_an_opt_out_word_is_chosen_by_its_code_first(text: str) -> None:
+    # Given an option called Cancel, When its code comes, with the word after it or alone, Then it is the answer
+    asked = question(codes={"1234": "Cancel", "5678": "No"})
+    after, [verdict] = judged(state(asked), reply(text))
+    assert verdict.match == sms.Match(asked, "1234")
+    assert not after.phone(PHONE).opted_out
+
+
+def test_opt_out_lasts_until_the_phone_answers() -> None:
+    # Given a phone that opted out
+    known = state(question(1), question(2, codes={"0042": "Later"}))
+    out, _ = judged(known, reply("STOP", "in-1"))
+    # When it writes what is no answer, Then it is still out; When it answers, it is not, and nothing is left to keep
+    still, _ = judged(out, reply("9999", "in-2"), reply("what?", "in-3"), now=NOW + 1)
+    assert still.phone(PHONE).opted_out
+    assert sms.purge(out, DAY, NOW + 30 * DAY).phone(PHONE).opted_out
+    answered, _ = judged(out, reply("42", "in-4"), now=NOW + 2)
+    assert not answered.phone(PHONE).opted_out
+    assert sms.purge(answered, DAY, NOW + 2).phones == {}
 
 
 # ---------------------------------------------------------------- the integration context
@@ -1461,6 +1920,7 @@ STORED_QUESTION = {
     "created": 1767225600.0,
     "expires": 1767312000.0,
     "sends": 1,
+    "published": None,
     "claim": None,
 }
 STORED_CLAIM = {
@@ -1481,16 +1941,28 @@ def unreadable(kind: str) -> str:
 
 
 def test_state_is_stored_as_json_text_under_two_keys() -> None:
-    # Given an open question, a claimed one and remembered feedback
-    known = state(question(1), question(2, claim=claim(error="XSOAR is busy."))).remember(
-        PHONE, sms.Feedback("in-9", NOW)
-    )
+    # Given an open question, a claimed one that AWS has a time of, and what is remembered of a phone
+    phone = sms.PhoneRecord(feedback=events(9), wrong=events(7, 8), fresh_at=NOW - 1, opted_out=True)
+    answered = question(2, claim=claim(error="XSOAR is busy."), published=NOW + 1)
+    known = state(question(1), answered).remember(PHONE, phone)
     # When written
     written = sms.write_state(known)
     # Then both are JSON text in this shape
-    second = {**STORED_QUESTION, "guid": "00000002-0000-4000-8000-000000000000", "claim": STORED_CLAIM}
+    second = {
+        **STORED_QUESTION,
+        "guid": "00000002-0000-4000-8000-000000000000",
+        "published": 1767225601.0,
+        "claim": STORED_CLAIM,
+    }
     assert json.loads(written["entitlements"]) == [STORED_QUESTION, second]
-    assert json.loads(written["phones"]) == {"+14255550182": {"feedback": [["in-9", 1767225600.0]]}}
+    assert json.loads(written["phones"]) == {
+        "+14255550182": {
+            "feedback": [["in-9", 1767225600.0]],
+            "wrong": [["in-7", 1767225600.0], ["in-8", 1767225600.0]],
+            "fresh_at": 1767225599.0,
+            "opted_out": True,
+        }
+    }
 
 
 @pytest.mark.parametrize(
@@ -1501,7 +1973,10 @@ def test_state_is_stored_as_json_text_under_two_keys() -> None:
         pytest.param(state(question(1), question(2), question(1, OTHER_PHONE)), id="two phones"),
         pytest.param(state(question(claim=claim(told_at=NOW + 1), sends=3)), id="answered"),
         pytest.param(state(question(codes={"0009": "B", "0001": "A"})), id="order of the codes"),
-        pytest.param(state().remember(PHONE, sms.Feedback("in-1", NOW)), id="feedback"),
+        pytest.param(state(question(published=NOW + 0.5)), id="time of AWS"),
+        pytest.param(remembered(feedback=events(1, 2)), id="feedback"),
+        pytest.param(remembered(wrong=events(1, 2), fresh_at=NOW), id="wrong replies"),
+        pytest.param(remembered(opted_out=True), id="opted out"),
     ],
 )
 def test_state_that_is_written_is_read_back(known: sms.State) -> None:
@@ -1525,7 +2000,23 @@ UNREADABLE = [
     pytest.param('["a"]', "TypeError", id="list of texts"),
     pytest.param("[{}]", "KeyError", id="question without fields"),
     pytest.param(json.dumps([{**STORED_QUESTION, "created": "soon"}]), "ValueError", id="time that is no number"),
-    pytest.param(json.dumps([{**STORED_QUESTION, "claim": {"x": 1}}]), "TypeError", id="claim with other fields"),
+    pytest.param(json.dumps([{**STORED_QUESTION, "claim": {"x": 1}}]), "KeyError", id="claim with other fields"),
+    pytest.param(json.dumps([{**STORED_QUESTION, "claim": []}]), "TypeError", id="claim that is a list"),
+    pytest.param(
+        json.dumps([{**STORED_QUESTION, "claim": {**STORED_CLAIM, "option": "No"}}]),
+        "ValueError",
+        id="claim of an option that its code does not mean",
+    ),
+    pytest.param(
+        json.dumps([{**STORED_QUESTION, "claim": {**STORED_CLAIM, "code": "9999"}}]),
+        "KeyError",
+        id="claim with a code that was not offered",
+    ),
+    pytest.param(
+        json.dumps([{**STORED_QUESTION, "claim": {**STORED_CLAIM, "at": "soon"}}]),
+        "ValueError",
+        id="claim at a time that is no number",
+    ),
     pytest.param(json.dumps([{**STORED_QUESTION, "codes": None}]), "TypeError", id="no codes"),
     pytest.param("{}", "", id="object"),
     pytest.param('""', "", id="text"),
@@ -1564,14 +2055,13 @@ def test_purge_drops_what_no_delivery_can_ask_for_again() -> None:
     # Given questions and feedback that are over for four days, and some that are not
     expired, answered = question(1, expires=NOW), question(2, expires=NOW, claim=claim(told_at=NOW))
     untold = question(3, expires=NOW, claim=claim(at=NOW + 1))
-    known = state(expired, answered, untold, question(4, OTHER_PHONE, expires=NOW)).remember(
-        PHONE, sms.Feedback("in-1", NOW)
-    )
+    phone = sms.PhoneRecord(feedback=events(1))
+    known = state(expired, answered, untold, question(4, OTHER_PHONE, expires=NOW)).remember(PHONE, phone)
     # When purged, Then each goes four days after it was over, a claim a day after that
-    assert sms.purge(known, NOW + 4 * DAY - 1) == known
-    assert sms.purge(known, NOW + 4 * DAY) == state(answered, untold)
-    assert sms.purge(known, NOW + 5 * DAY) == state(untold)
-    assert sms.purge(known, NOW + 5 * DAY + 1) == state()
+    assert sms.purge(known, DAY, NOW + 4 * DAY - 1) == known
+    assert sms.purge(known, DAY, NOW + 4 * DAY) == state(answered, untold)
+    assert sms.purge(known, DAY, NOW + 5 * DAY) == state(untold)
+    assert sms.purge(known, DAY, NOW + 5 * DAY + 1) == state()
 
 
 def test_withdraw_takes_out_what_one_refused_send_put_in() -> None:
@@ -1691,6 +2181,58 @@ def test_update_whose_change_raises_writes_nothing(server: Server) -> None:
     with pytest.raises(sms.InputError, match=r"^No\.$"):
         sms.QuestionStore().update(refuse)
     assert server.writes == 0
+
+
+def test_purge_keeps_answered_questions_for_the_entitlement_ttl_so_that_their_codes_rest() -> None:
+    # Given a question that was over at NOW, and a TTL of a week
+    known = state(question(expires=NOW))
+    # When purged, Then it goes when a week is over, not after the four days of the queue
+    assert sms.purge(known, 7 * DAY, NOW + 7 * DAY - 1) == known
+    assert sms.purge(known, 7 * DAY, NOW + 7 * DAY) == state()
+
+
+@pytest.mark.parametrize(
+    ("known", "seconds"),
+    [
+        pytest.param(remembered(feedback=events(1)), 4 * DAY, id="feedback: as long as a reply can come again"),
+        pytest.param(remembered(wrong=events(1)), 3600.0, id="wrong codes: an hour"),
+    ],
+)
+def test_purge_forgets_of_a_phone_what_counts_no_more(known: sms.State, seconds: float) -> None:
+    # Given what is remembered of a phone, When purged, Then it goes when it counts no more, and the phone with it
+    assert sms.purge(known, DAY, NOW + seconds - 0.1) == known
+    assert sms.purge(known, DAY, NOW + seconds) == state()
+
+
+def test_context_of_the_version_before_is_read() -> None:
+    # Given a question without AWS's time, and a phone of which only feedback was kept
+    stored = {key: value for key, value in STORED_QUESTION.items() if key != "published"}
+    context = {
+        "entitlements": json.dumps([stored]),
+        "phones": json.dumps({"+14255550182": {"feedback": [["in-9", 1767225600.0]]}}),
+    }
+    # When read, Then both are there
+    assert sms.read_state(context) == state(question()).remember(PHONE, sms.PhoneRecord(feedback=events(9)))
+
+
+@pytest.mark.parametrize(
+    "phone",
+    [
+        pytest.param({"feedback": [], "wrong": [["in-1"]]}, id="wrong code without a time"),
+        pytest.param({"feedback": [], "wrong": {"in-1": 1}}, id="wrong codes that are no list"),
+        pytest.param({"feedback": [], "fresh_at": "now"}, id="time that is no number"),
+        pytest.param({"feedback": [], "opted_out": "no"}, id="text for a yes or no"),
+        pytest.param({"wrong": []}, id="no feedback"),
+    ],
+)
+def test_remembered_phone_that_cannot_be_read_is_an_error_and_never_written(
+    server: Server, phone: dict[str, Any]
+) -> None:
+    # Given what is remembered of a phone in another shape, When a change is tried, Then it is left as it was
+    server.context = {"phones": json.dumps({PHONE: phone})}
+    with pytest.raises(sms.StateError, match=r"^The integration context holds entitlements that cannot be read"):
+        sms.QuestionStore().update(lambda known: (known.put(question()), None))
+    assert (server.context, server.writes) == ({"phones": json.dumps({PHONE: phone})}, 0)
 
 
 # ---------------------------------------------------------------- AWS
@@ -2052,6 +2594,70 @@ def test_sms_leaves_with_its_text_number_and_attributes(
     types = {request.parameters[f"{entry}.Value.DataType"] for entry in names}
     assert (request.parameters["PhoneNumber"], request.parameters["Message"]) == (PHONE, "Ü {x} 100% 🔥\n+")
     assert (sent, types) == (attributes, {"String"})
+
+
+@pytest.mark.parametrize(
+    ("headers", "at"),
+    [
+        pytest.param({"Date": "Thu, 01 Jan 2026 00:00:05 GMT"}, NOW + 5, id="as AWS writes it"),
+        pytest.param({"Date": "Thu, 01 Jan 2026 01:00:05 +0100"}, NOW + 5, id="another zone"),
+        pytest.param({}, None, id="none"),
+        pytest.param({"Date": ""}, None, id="empty"),
+        pytest.param({"Date": "soon"}, None, id="no date"),
+        pytest.param({"Date": "Thu, 99 Jan 2026 00:00:05 GMT"}, None, id="no day"),
+    ],
+)
+def test_sms_has_the_time_of_aws_at_which_it_was_taken(wire: Wire, headers: dict[str, str], at: float | None) -> None:
+    # Given the Date header of the answer, When a text is sent, Then that is its time; None when there is none
+    wire.answers["Publish"] = [http(SENT, 200, **headers)]
+    assert sender().send(PHONE, "Hello") == sms.SentSms("m-1", at)
+
+
+@pytest.mark.parametrize("own", ["+14255550182", "+1 (425) 555-0182", "14255550182"], ids=["E.164", "written", "bare"])
+def test_sms_to_the_own_origination_number_is_never_sent(wire: Wire, own: str) -> None:
+    # Given the number that texts are sent from, When a text to it is sent, Then the sentence says so, no request leaves
+    with pytest.raises(sms.InputError) as error:
+        sender(originationNumber=own).send(PHONE, "Hello")
+    assert str(error.value) == (
+        "+1425*****82 is the Origination Number of the instance, but a text must go to another phone. Nothing was sent."
+    )
+    assert wire.requests == []
+
+
+def opt_out_answer(told: str) -> AWSResponse:
+    result = f"<CheckIfPhoneNumberIsOptedOutResult><isOptedOut>{told}</isOptedOut></CheckIfPhoneNumberIsOptedOutResult>"
+    return http(f"<CheckIfPhoneNumberIsOptedOutResponse>{result}</CheckIfPhoneNumberIsOptedOutResponse>")
+
+
+@pytest.mark.parametrize(("told", "expected"), [("true", True), ("false", False)])
+def test_aws_is_asked_once_whether_a_phone_has_opted_out(wire: Wire, told: str, expected: bool) -> None:
+    # Given what AWS knows of a phone, When asked, Then one request left, with the number
+    wire.answers["CheckIfPhoneNumberIsOptedOut"] = [opt_out_answer(told)]
+    assert sender().has_opted_out(PHONE) is expected
+    [request] = wire.requests
+    assert request.parameters["phoneNumber"] == PHONE
+
+
+OPT_OUT_FAILURES = [
+    pytest.param(xml_error("AuthorizationError", 403), "AuthorizationError", id="no permission"),
+    pytest.param(xml_error("Throttled", 429), "Throttled", id="throttled"),
+    pytest.param(xml_error("InternalError", 500), "InternalError", id="server error"),
+    pytest.param(NO_ANSWER, "ReadTimeoutError", id="no answer"),
+    pytest.param(NO_CONNECTION, "EndpointConnectionError", id="no connection"),
+    pytest.param(http("<html>Proxy"), "ResponseParserError", id="no XML"),
+]
+
+
+@pytest.mark.parametrize(("answer", "code"), OPT_OUT_FAILURES)
+def test_phone_of_which_aws_does_not_tell_has_not_opted_out(wire: Wire, server: Server, answer: Any, code: str) -> None:
+    # Given an AWS that does not tell, When asked, Then the phone counts as one to ask, and only the debug log says why
+    wire.answers["CheckIfPhoneNumberIsOptedOut"] = [answer]
+    assert sender().has_opted_out(PHONE) is False
+    assert wire.operations == ["CheckIfPhoneNumberIsOptedOut"]
+    [told] = server.debugs
+    assert told.startswith("Whether the phone has opted out is not known: ")
+    assert code in told
+    assert (server.errors, server.infos) == ([], [])
 
 
 def test_queue_is_asked_for_ten_messages_and_hands_over_what_is_needed_of_each(wire: Wire) -> None:
@@ -2654,7 +3260,7 @@ def test_container_that_dies_between_two_steps_answers_once_with_what_was_chosen
         conversation(FakeAws(), Clock()).answer([reply("5678", "in-7")])
     # When another one starts, looks after the claims left, and gets the reply again
     talk = conversation(FakeAws(), Clock(NOW + 1))
-    outcomes = [*talk.deliver_claims(), *talk.answer([reply("5678", "in-7")])]
+    outcomes = [*talk.look_after().outcomes, *talk.answer([reply("5678", "in-7")])]
     # Then XSOAR was told the one option, it is on record, and there is one thank-you at most
     answer = ("77", "00000001-0000-4000-8000-000000000000", PHONE, "No", "3")
     assert server.told == [answer] * told
@@ -2688,9 +3294,9 @@ def test_another_code_while_xsoar_refuses_does_not_change_the_option_on_record(s
     talk = conversation(FakeAws(), Clock(NOW + 60))
     # When the person sends the other code, and then the claim is told
     [outcome] = talk.answer([reply("5678", "in-2")])
-    talk.deliver_claims()
-    # Then XSOAR gets the first one, and the second has no effect
-    assert (outcome.verdict.match, outcome.text) == (None, "")
+    talk.look_after()
+    # Then XSOAR gets the first one, and the second has no effect but the text that says so
+    assert (outcome.verdict.match, outcome.text) == (None, "You already answered: Yes.")
     assert [answer[3] for answer in server.told] == ["Yes"]
 
 
@@ -2738,9 +3344,9 @@ def test_claim_conflict_judges_the_reply_against_what_is_there_now(server: Serve
     server.store(question(1), question(2, codes={"0042": "Later"}))
     answered = question(1, claim=claim("No", "5678", reply_id="in-0", told_at=NOW))
     server.meanwhile = [lambda: server.store(answered, question(2, codes={"0042": "Later"}))]
-    # When our reply is judged, Then it answers nothing any more and gets the codes that are left
+    # When our reply is judged, Then it answers nothing any more and is told what was answered
     [outcome] = conversation(FakeAws(), Clock()).answer([reply("1234", "in-1")])
-    assert outcome.text == f"{FAILURE}Later (0042)"
+    assert outcome.text == "You already answered: No."
     assert server.told == []
 
 
@@ -2761,11 +3367,244 @@ def test_feedback_turned_off_thanks_nobody(server: Server) -> None:
     assert (outcome.done, outcome.text, len(server.told)) == (True, "", 1)
 
 
+def test_answer_of_the_own_origination_number_is_taken_and_not_thanked(server: Server) -> None:
+    # Given a question to a phone that became the origination number, When its code comes, Then no text is to be sent
+    server.store(question())
+    [outcome] = conversation(FakeAws(), Clock(), originationNumber=PHONE).answer([reply()])
+    assert (outcome.done, outcome.text, len(server.told)) == (True, "", 1)
+
+
+def test_injected_answer_that_the_poller_tells_later_is_not_thanked(server: Server) -> None:
+    # Given a reply that an operator injected while XSOAR refused answers
+    server.store(question())
+    server.fail = {"tell": [RuntimeError("busy")]}
+    talk = conversation(FakeAws(), Clock())
+    assert not talk.answer([reply("1234", "inject-1")])[0].done
+    # When the poller tells it, Then nobody is thanked: no phone sent it
+    [outcome] = talk.look_after().outcomes
+    assert (outcome.done, outcome.text, len(server.told)) == (True, "", 1)
+
+
 def test_claims_of_more_than_a_day_are_left_to_the_operator(server: Server) -> None:
     # Given a claim of a day ago, When claims are delivered, Then it is not told
     server.store(question(claim=claim(at=NOW - DAY)))
-    assert conversation(FakeAws(), Clock()).deliver_claims() == []
+    assert conversation(FakeAws(), Clock()).look_after() == sms.Sweep([], {})
     assert server.told == []
+
+
+OPTED_OUT = (
+    "The phone +1425*****82 has opted out of texts, so AWS would drop the question. Nothing was sent. "
+    "Ask another person, or have the number opted in again in the AWS console."
+)
+
+
+def test_question_to_a_phone_that_opted_out_is_neither_registered_nor_sent(server: Server) -> None:
+    # Given a phone that AWS has as opted out, When it is asked, Then the sentence says so and nothing happened
+    aws = FakeAws()
+    aws.opted_out = {PHONE: True}
+    with pytest.raises(sms.InputError) as error:
+        conversation(aws, Clock()).ask(QUESTION, PHONE)
+    assert str(error.value) == OPTED_OUT
+    assert (aws.texts, server.context, server.writes) == ([], {}, 0)
+    # And another phone is asked all the same
+    conversation(aws, Clock()).ask(QUESTION, OTHER_PHONE)
+    assert aws.checked == [PHONE, OTHER_PHONE]
+    assert [phone for phone, _ in aws.texts] == [OTHER_PHONE]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(refused("AuthorizationError", 403, "CheckIfPhoneNumberIsOptedOut"), id="no permission"),
+        pytest.param(refused("InternalError", 500, "CheckIfPhoneNumberIsOptedOut"), id="server error"),
+        pytest.param(NO_ANSWER, id="no answer"),
+    ],
+)
+def test_question_is_asked_when_aws_does_not_tell_of_an_opt_out(server: Server, error: Exception) -> None:
+    # Given an AWS that does not tell whether the phone has opted out, When it is asked, Then it is
+    aws = FakeAws()
+    aws.opted_out = {PHONE: error}
+    conversation(aws, Clock()).ask(QUESTION, PHONE)
+    assert aws.texts == [(PHONE, "Restart db-7?\nYes (0000) or No (0001)")]
+    assert (len(server.questions), server.errors) == (1, [])
+
+
+def test_plain_text_is_sent_without_asking_for_an_opt_out(server: Server) -> None:
+    # Given a phone that opted out, When a plain text is sent, Then AWS is not asked and gets it
+    aws = FakeAws()
+    aws.opted_out = {PHONE: True}
+    conversation(aws, Clock()).notify(PHONE, "Hello")
+    assert (aws.checked, aws.texts) == ([], [(PHONE, "Hello")])
+
+
+def test_question_to_the_own_origination_number_is_neither_registered_nor_sent(server: Server) -> None:
+    # Given the number that texts are sent from, When it is asked, Then it is an error before AWS or the context is
+    aws = FakeAws()
+    with pytest.raises(sms.InputError, match=r"^\+1425\*{5}82 is the Origination Number of the instance, but "):
+        conversation(aws, Clock(), originationNumber=PHONE).ask(QUESTION, PHONE)
+    with pytest.raises(sms.InputError, match=r"^\+1425\*{5}82 is the Origination Number of the instance, but "):
+        conversation(aws, Clock(), originationNumber=PHONE).notify(PHONE, "Hello")
+    assert (aws.checked, aws.texts, server.context) == ([], [], {})
+
+
+def test_time_of_aws_is_noted_after_the_sms_and_kept_when_it_is_sent_again(server: Server) -> None:
+    # Given an AWS whose clock is 90 seconds ahead of the host's
+    aws, seen = FakeAws(), list[float | None]()
+    aws.date = "Thu, 01 Jan 2026 00:01:30 GMT"
+    aws.before_publish = lambda: seen.extend(q.published for q in server.questions)
+    talk = conversation(aws, Clock())
+    # When a question is asked, and asked again later
+    talk.ask(QUESTION, PHONE)
+    aws.date = "Thu, 01 Jan 2026 00:05:00 GMT"
+    talk.ask(QUESTION, PHONE)
+    # Then the time of the first SMS is on record, after it left and not before
+    assert seen == [None, NOW + 90]
+    assert [q.published for q in server.questions] == [NOW + 90]
+
+
+@pytest.mark.parametrize(
+    ("fail", "date"),
+    [
+        pytest.param([NO_ANSWER], "Thu, 01 Jan 2026 00:00:00 GMT", id="no answer"),
+        pytest.param([], None, id="answer without a date"),
+    ],
+)
+def test_question_without_a_time_of_aws_can_be_answered_by_any_reply(
+    server: Server, fail: list[Exception], date: str | None
+) -> None:
+    # Given an AWS that tells no time
+    aws = FakeAws(*fail)
+    aws.date = date
+    talk = conversation(aws, Clock())
+    with contextlib.suppress(sms.MaybeSent):
+        talk.ask(QUESTION, PHONE)
+    # When a reply of an hour ago comes, Then it is taken
+    assert server.questions[0].published is None
+    assert talk.answer([reply("0000", arrived=NOW - 3600)])[0].verdict.match
+
+
+@pytest.mark.parametrize("call", ["read", "write"])
+def test_time_of_aws_that_cannot_be_noted_is_logged_and_the_question_stands(server: Server, call: str) -> None:
+    # Given a context that fails once the SMS is out
+    aws = FakeAws()
+    aws.before_publish = lambda: server.fail.update({call: [RuntimeError("busy")]})
+    # When asked, Then it is asked, and can be answered; the log says what is missing
+    asked = conversation(aws, Clock()).ask(QUESTION, PHONE)
+    assert asked.message_id == "m-1"
+    [error] = server.errors
+    assert error == (
+        "When a question was published could not be noted, so an older reply could answer it: The integration context "
+        f"cannot be {'read' if call == 'read' else 'written'}: RuntimeError: busy."
+    )
+    assert conversation(aws, Clock()).answer([reply("0000")])[0].verdict.match
+
+
+def test_container_that_dies_before_the_time_is_noted_leaves_a_question_that_can_be_answered(server: Server) -> None:
+    # Given a container that dies when it has registered the question and published it
+    server.fail = {"write": [None, Crash()]}
+    with pytest.raises(Crash):
+        conversation(FakeAws(), Clock()).ask(QUESTION, PHONE)
+    # When the reply comes to another one, Then it is taken
+    assert server.questions[0].published is None
+    assert conversation(FakeAws(), Clock()).answer([reply("0000")])[0].done
+
+
+def test_answer_that_comes_before_the_time_is_noted_is_kept(server: Server) -> None:
+    # Given a person who answers before the time of the SMS is written
+    poller = conversation(FakeAws(), Clock())
+    server.meanwhile = [lambda: None, lambda: server.store(*poller_answers(poller, server))]
+    # When asked, Then answer and time are both on record
+    conversation(FakeAws(), Clock()).ask(QUESTION, PHONE)
+    [asked] = server.questions
+    assert (asked.answered, asked.published) == (True, NOW)
+
+
+def poller_answers(poller: sms.Conversation, server: Server) -> list[sms.Question]:
+    server.meanwhile = []
+    assert poller.answer([reply("0000")])[0].done
+    return server.questions
+
+
+def test_question_taken_out_while_its_time_is_noted_does_not_come_back(server: Server) -> None:
+    # Given a question that is gone, When its time is noted, Then nothing changes
+    known = state(question(2))
+    assert sms.note_published(known, question(1), NOW) is known
+    assert sms.note_published(known, question(2), None) is known
+
+
+def test_random_codes_of_an_answered_question_rest_and_sequential_ones_are_used_at_once(server: Server) -> None:
+    # Given questions that are answered one after the other
+    clock = Clock()
+    for mode, codes in (("random", ["0000", "0002", "0004"]), ("sequential", ["1", "1", "1"])):
+        server.context.clear()
+        talk = conversation(FakeAws(), clock, replyCodeMode=mode)
+        given = []
+        for number in range(3):
+            code = next(iter(talk.ask(ask_text(number), PHONE).question.codes))
+            given.append(code)
+            assert talk.answer([reply(code, f"in-{number}")])[0].verdict.match
+        # When each has its codes, Then random ones are new each time, sequential ones are the first
+        assert given == codes
+
+
+def test_random_codes_rest_for_the_whole_entitlement_ttl_and_for_that_phone_only(server: Server) -> None:
+    # Given a TTL of a week, and a question that expired six days ago
+    clock = Clock()
+    talk = conversation(FakeAws(), clock, entitlementTTL="168")
+    talk.ask(ask_text(1), PHONE)
+    clock.now += 13 * DAY
+    # When another is asked, Then it has other codes; another phone may have them
+    assert list(talk.ask(ask_text(2), PHONE).question.codes) == ["0002", "0003"]
+    assert list(talk.ask(ask_text(3), OTHER_PHONE).question.codes) == ["0000", "0001"]
+    # And after the week they are used again
+    clock.now += 15 * DAY
+    talk.ask(ask_text(4), OTHER_PHONE)
+    assert list(talk.ask(ask_text(5), PHONE).question.codes) == ["0000", "0001"]
+
+
+def test_new_question_begins_the_count_of_texts_anew_and_keeps_the_opt_out(server: Server) -> None:
+    # Given a phone that opted out once and got its three texts
+    clock = Clock()
+    talk = conversation(FakeAws(), clock)
+    talk.ask(ask_text(1), PHONE)
+    talk.answer([reply("STOP", "in-0"), *(reply("what?", f"in-{number}") for number in (1, 2, 3))])
+    assert talk.answer([reply("what?", "in-4")])[0].text == ""
+    # When it is asked again a minute later, Then it gets three more, and is shown as opted out until it answers
+    clock.now += 60
+    talk.ask(ask_text(2), PHONE)
+    clock.now += 1
+    texts = [bool(talk.answer([reply("what?", f"in-{number}")])[0].text) for number in (5, 6, 7, 8)]
+    assert texts == [True, True, True, False]
+    assert server.state.phone(PHONE).opted_out
+
+
+def test_two_machines_that_answer_each_other_end_after_three_texts(server: Server) -> None:
+    # Given an open question, and a phone whose machine answers each of our texts
+    aws, clock, sent = FakeAws(), Clock(), 0
+    conversation(aws, clock).ask(QUESTION, PHONE)
+    # When it goes on for an hour, each time with a new container
+    for number in range(100):
+        clock.now += 30
+        [outcome] = conversation(aws, clock).answer([reply("I am on holiday.", f"auto-{number}")])
+        if not outcome.text:
+            break
+        sent += 1
+    # Then there were three texts
+    assert sent == 3
+
+
+def test_lock_is_found_with_its_end_when_looked_after(server: Server) -> None:
+    # Given a phone with a wrong code, nine more of it half an hour later, and nine of another phone
+    server.store(question(1), question(2, OTHER_PHONE))
+    clock = Clock()
+    talk = conversation(FakeAws(), clock)
+    talk.answer(guesses(1))
+    clock.now += 1800
+    talk.answer([*guesses(10), *guesses(9, phone=OTHER_PHONE)])
+    # When looked after, Then the first is locked until an hour after its first wrong code; then it is not
+    assert talk.look_after() == sms.Sweep([], {PHONE: NOW + 3600})
+    clock.now += 1800
+    assert talk.look_after() == sms.Sweep([], {})
 
 
 # ---------------------------------------------------------------- commands
@@ -2896,7 +3735,7 @@ def test_send_notification_that_aws_refuses_is_a_sentence(war_room: WarRoom, ser
     assert server.questions == []
 
 
-TABLE_HEAD = "|EntitlementID|PhoneNumber|ReplyCodes|Message|Created|ExpiresAt|AgeHours|Answered|"
+TABLE_HEAD = "|EntitlementID|PhoneNumber|ReplyCodes|Message|Created|ExpiresAt|AgeHours|Answered|Locked|OptedOut|"
 
 
 def listed(war_room: WarRoom, **args: str) -> list[dict[str, Any]]:
@@ -2928,6 +3767,8 @@ def test_list_entitlements_shows_open_questions_newest_first(war_room: WarRoom, 
             "AnsweredAt": None,
             "ChosenOption": None,
             "Error": None,
+            "Locked": False,
+            "OptedOut": False,
         },
         {
             "EntitlementID": "00000002-0000-4000-8000-000000000000@77|3",
@@ -2941,6 +3782,8 @@ def test_list_entitlements_shows_open_questions_newest_first(war_room: WarRoom, 
             "AnsweredAt": None,
             "ChosenOption": None,
             "Error": None,
+            "Locked": False,
+            "OptedOut": False,
         },
     ]
 
@@ -2971,7 +3814,7 @@ def test_list_entitlements_is_a_table_to_read(war_room: WarRoom, server: Server)
     assert (title, head) == ("### Entitlements", TABLE_HEAD)
     assert row == (
         "| 00000001-0000-4000-8000-000000000000@77\\|3 | +14255550182 | Yes (1234) or No (5678) | Restart<br>db\\|7? "
-        "| 2026-01-01T00:00:00Z | 2026-01-02T00:00:00Z | 0.0 | False |"
+        "| 2026-01-01T00:00:00Z | 2026-01-02T00:00:00Z | 0.0 | False | False | False |"
     )
 
 
@@ -3039,18 +3882,19 @@ def test_inject_reply_with_a_code_answers_as_a_phone_does_and_sends_nothing(war_
 
 
 @pytest.mark.parametrize(
-    ("questions", "sentence"),
+    ("questions", "sentence", "wrong"),
     [
-        pytest.param([], '"9999" is no reply code of +14255550182. It has no open questions.', id="nothing open"),
+        pytest.param([], '"9999" is no reply code of +14255550182. It has no open questions.', 0, id="nothing open"),
         pytest.param(
             [question(1), question(2, codes={"0042": "Later"}), question(3, expires=NOW, codes={"1": "A"})],
             '"9999" is no reply code of +14255550182. Its active codes are: Yes (1234), No (5678), Later (0042).',
+            1,
             id="two open",
         ),
     ],
 )
 def test_inject_reply_that_matches_nothing_is_no_success_and_no_error(
-    war_room: WarRoom, server: Server, questions: list[sms.Question], sentence: str
+    war_room: WarRoom, server: Server, questions: list[sms.Question], sentence: str, wrong: int
 ) -> None:
     # Given open questions or none, When another code is injected, Then it is no success and the active codes are told
     server.store(*questions)
@@ -3068,8 +3912,10 @@ def test_inject_reply_that_matches_nothing_is_no_success_and_no_error(
         }
     }
     assert readable == sentence
-    # And nothing was told, sent or remembered as feedback
-    assert (server.told, war_room.aws.texts, server.writes) == ([], [], 0)
+    # And nothing was told, sent or remembered as feedback; only a wrong code to an open question counts
+    phone = server.state.phone(PHONE)
+    assert (server.told, war_room.aws.texts, server.writes) == ([], [], wrong)
+    assert (phone.feedback, len(phone.wrong)) == ((), wrong)
 
 
 def test_inject_reply_that_xsoar_refuses_is_no_success(war_room: WarRoom, server: Server) -> None:
@@ -3092,6 +3938,55 @@ def test_inject_reply_of_the_same_code_twice_answers_once(war_room: WarRoom, ser
     ]
     assert [result["Success"] for result in results] == [True, False]
     assert len(server.told) == 1
+
+
+def test_list_entitlements_shows_locked_and_opted_out_phones(war_room: WarRoom, server: Server) -> None:
+    # Given a phone that sent ten wrong codes, one that opted out, and one that did nothing
+    third = "+14255550184"
+    server.store(question(1), question(2, OTHER_PHONE), question(3, third))
+    conversation(FakeAws(), Clock()).answer([*guesses(10), reply("Stop", "in-1", OTHER_PHONE)])
+    # When listed, Then each question shows it of its phone
+    rows = {row["PhoneNumber"]: (row["Locked"], row["OptedOut"]) for row in listed(war_room)}
+    assert rows == {PHONE: (True, False), OTHER_PHONE: (False, True), third: (False, False)}
+    # And an instance with the lock turned off shows none
+    war_room.instance = params(maxWrongReplies="0")
+    assert [row["Locked"] for row in listed(war_room)] == [False, False, False]
+
+
+def test_inject_reply_of_a_locked_phone_is_no_success_and_says_why(war_room: WarRoom, server: Server) -> None:
+    # Given a phone that sent ten wrong codes, When the right one is injected, Then it is ignored as one of the queue is
+    server.store(question())
+    conversation(FakeAws(), Clock()).answer(guesses(10))
+    context, readable = war_room.result("aws-sns-sms-inject-reply", phone_number=PHONE, reply_code="1234")
+    assert context["AWS.SNS.SMS.TestReply"]["Success"] is False
+    assert readable == (
+        "Replies from +14255550182 are ignored for now, as it sent too many wrong codes within an hour."
+    )
+    assert (server.told, server.questions) == ([], [question()])
+
+
+def test_send_notification_of_a_question_to_a_phone_that_opted_out_is_a_sentence(
+    war_room: WarRoom, server: Server
+) -> None:
+    # Given a phone that AWS has as opted out, When a question is sent, Then it is an error; a plain text is sent
+    war_room.aws.opted_out = {PHONE: True}
+    message = f"Restart db-7? - Reply Yes or No: {GUID}@1234|7"
+    assert war_room.error("send-notification", to=PHONE, message=message) == OPTED_OUT
+    assert (war_room.aws.texts, server.context) == ([], {})
+    war_room.result("send-notification", to=PHONE, message="Hello")
+    assert war_room.aws.texts == [(PHONE, "Hello")]
+
+
+@pytest.mark.parametrize("message", ["Hello", f"Restart db-7? - Reply Yes or No: {GUID}@1234|7"])
+def test_send_notification_to_the_own_origination_number_is_a_sentence(
+    war_room: WarRoom, server: Server, message: str
+) -> None:
+    # Given the number that texts are sent from, When a text or a question to it is sent, Then nothing leaves
+    war_room.instance = params(originationNumber="+1 425-555-0182")
+    assert war_room.error("send-notification", to=PHONE, message=message) == (
+        "+1425*****82 is the Origination Number of the instance, but a text must go to another phone. Nothing was sent."
+    )
+    assert (war_room.aws.texts, server.context) == ([], {})
 
 
 def test_test_module_asks_the_queue_and_says_ok(wire: Wire, war_room: WarRoom, server: Server) -> None:
@@ -3230,8 +4125,8 @@ def test_poller_handles_a_batch_oldest_first(scene: Scene, server: Server) -> No
     # Given two replies to one question, which SQS hands over in the wrong order
     server.store(question())
     scene.queue.put(inbound("5678", "in-1"), inbound("1234", "in-2"))
-    # When polled, Then the older one is the answer
-    assert scene.poll() == ["5678 - Thank you for your response!"]
+    # When polled, Then the older one is the answer, and the other is told so
+    assert sorted(scene.poll()) == ["5678 - Thank you for your response!", "You already answered: No."]
     assert [answer[3] for answer in server.told] == ["No"]
 
 
@@ -3348,8 +4243,8 @@ def test_poller_whose_feedback_cannot_be_sent_keeps_the_answer(scene: Scene, ser
     assert server.questions[0].answered
     [error] = server.errors
     assert error == (
-        "A feedback SMS could not be sent: AwsError: AWS refused Publish with InvalidParameter: check the phone "
-        "number, the Origination Number and the Sender ID. It said: PhoneNumber 1425*****82 is not valid."
+        "A feedback SMS could not be sent, the answer stands: AWS refused Publish with InvalidParameter: check the "
+        "phone number, the Origination Number and the Sender ID. It said: PhoneNumber 1425*****82 is not valid."
     )
 
 
@@ -3421,7 +4316,7 @@ def test_poller_survives_what_nobody_thought_of(scene: Scene, server: Server) ->
 
 def test_poller_survives_a_health_that_cannot_be_written_and_writes_it_later(scene: Scene, server: Server) -> None:
     # Given a server that refuses the health text at first
-    server.fail = {"health": [RuntimeError("busy")] * 2}
+    server.fail = {"health": [RuntimeError("busy")] * 4}
     scene.queue.fail = [sms.AwsError("ReceiveMessage failed.")] * 3
     # When run, Then the poller goes on, and the text is there once the server takes it
     _stop_after(scene, polls=4)
@@ -3495,6 +4390,339 @@ def test_poller_that_dies_before_deleting_does_not_answer_twice(scene: Scene, se
     assert [text for _, text in scene.aws.texts] == ["5678 - Thank you for your response!"]
 
 
+def dated(text: str, number: str, second: int) -> dict[str, Any]:
+    """A reply that SNS took at that second, whenever SQS got it."""
+    return envelope(payload(text, inboundMessageId=number), Timestamp=f"2026-01-01T00:00:{second:02}.000Z")
+
+
+def test_poller_compares_the_time_of_the_envelope_with_the_time_of_the_sms(scene: Scene, server: Server) -> None:
+    # Given a question that AWS took at second 30, and a host whose clock is an hour behind
+    scene.clock.now = NOW - 3600
+    scene.aws.date = "Thu, 01 Jan 2026 00:00:30 GMT"
+    conversation(scene.aws, scene.clock).ask(QUESTION, PHONE)
+    # When a reply of second 10 and then one of second 31 are polled
+    scene.queue.put(dated("0000", "in-1", 10))
+    texts = scene.poll()
+    assert (texts, server.told) == ([f"{FAILURE}Yes (0000), No (0001)"], [])
+    scene.queue.put(dated("0001", "in-2", 31))
+    # Then only the second one answers
+    assert scene.poll() == ["0001 - Thank you for your response!"]
+    assert [answer[3] for answer in server.told] == ["No"]
+
+
+def test_poller_compares_the_time_of_the_queue_when_there_is_no_envelope(scene: Scene, server: Server) -> None:
+    # Given a question of second 30, and raw delivery
+    scene.aws.date = "Thu, 01 Jan 2026 00:00:30 GMT"
+    conversation(scene.aws, scene.clock).ask(QUESTION, PHONE)
+    # When a reply that SQS got at second 10 is polled, and one of second 28, Then only the latter answers
+    scene.queue.messages = [received(payload("0000", inboundMessageId="in-1"), 1, NOW + 10)]
+    scene.poll()
+    assert server.told == []
+    scene.queue.messages = [received(payload("0001", inboundMessageId="in-2"), 2, NOW + 28)]
+    scene.poll()
+    assert [answer[3] for answer in server.told] == ["No"]
+
+
+def test_poller_that_starts_anew_remembers_the_texts_it_sent(scene: Scene, server: Server) -> None:
+    # Given an open question, and a container that starts anew after each poll
+    server.store(question())
+    texts = []
+    for number in range(6):
+        scene.queue.put(inbound("what?", f"in-{number}"))
+        texts.append(len(scene.poll()))
+        scene.start()
+        scene.clock.now += 60
+    # When six replies are not understood, Then three texts left
+    assert texts == [1, 1, 1, 0, 0, 0]
+    assert scene.queue.messages == []
+
+
+def test_poller_thanks_without_a_limit(scene: Scene, server: Server) -> None:
+    # Given a phone that got its three texts, and five open questions
+    server.store(*(question(number, codes={f"{number:04}": "Yes"}) for number in range(5)))
+    scene.queue.put(*(inbound("what?", f"in-{number}") for number in range(4)))
+    assert len(scene.poll()) == 3
+    # When it answers all, Then it is thanked for each
+    scene.queue.put(*(inbound(f"{number:04}", f"in-{number + 10}") for number in range(5)))
+    assert sorted(scene.poll()) == [f"{number:04} - Thank you for your response!" for number in range(5)]
+
+
+LOCK = (
+    "Replies are ignored for too many wrong codes within an hour, somebody may be guessing: "
+    "+1425*****82 until 2026-01-01T01:00:00Z."
+)
+
+
+def test_poller_shows_a_lock_once_and_clears_it_when_the_hour_is_over(scene: Scene, server: Server) -> None:
+    # Given a phone that sends ten wrong codes and then the right one
+    server.store(question())
+    scene.queue.put(*(inbound("9999", f"in-{number}") for number in range(10)))
+    scene.poll()
+    scene.queue.put(inbound("1234", "right"))
+    # When polled for almost an hour, with a container that is new in the middle
+    assert scene.poll() == []
+    for _ in range(59):
+        scene.clock.now += 60
+        scene.poll()
+    # Then the reply was ignored and deleted; health and log say so once
+    assert (server.told, scene.queue.messages) == ([], [])
+    assert server.health == ["", LOCK]
+    assert server.errors == [LOCK, "1 replies of locked phones were ignored."]
+    # And when the hour is over, the health is empty and the code answers
+    scene.clock.now += 60
+    scene.queue.put(inbound("1234", "again"))
+    assert scene.poll() == ["1234 - Thank you for your response!"]
+    assert server.health == ["", LOCK, ""]
+
+
+def test_poller_that_starts_anew_keeps_a_lock(scene: Scene, server: Server) -> None:
+    # Given a phone that was locked by another container
+    server.store(question())
+    scene.queue.put(*(inbound("9999", f"in-{number}") for number in range(10)))
+    scene.poll()
+    scene.start()
+    # When the right code comes to a new one, Then it is ignored, and the health of the new one says so
+    scene.queue.put(inbound("1234", "right"))
+    assert scene.poll() == []
+    assert (server.told, server.health[-1]) == ([], LOCK)
+
+
+def test_poller_with_the_lock_turned_off_locks_nobody(server: Server) -> None:
+    # Given Wrong Replies Allowed Per Hour 0, When thirty wrong codes and the right one come, Then it answers
+    scene = Scene(server, maxWrongReplies="0")
+    server.store(question())
+    for start in (0, 10, 20):
+        scene.queue.put(*(inbound("9999", f"in-{start + number}") for number in range(10)))
+        scene.poll()
+    scene.queue.put(inbound("1234", "right"))
+    assert scene.poll() == ["1234 - Thank you for your response!"]
+    assert (server.health, server.errors) == ([""], [])
+
+
+def test_poller_answers_no_opt_out_and_deletes_it(scene: Scene, server: Server) -> None:
+    # Given an open question, When the phone sends STOP, Then nobody is told or texted, and it is on record
+    server.store(question())
+    scene.queue.put(inbound("Stop."))
+    assert scene.poll() == []
+    assert (scene.queue.messages, server.told, server.questions) == ([], [], [question()])
+    assert server.state.phone(PHONE).opted_out
+
+
+@pytest.mark.parametrize(
+    "questions",
+    [
+        pytest.param([], id="nothing stored"),
+        pytest.param([question(1), question(2, claim=claim(told_at=NOW)), question(3, expires=NOW)], id="questions"),
+    ],
+)
+def test_poll_that_brings_nothing_writes_nothing(scene: Scene, server: Server, questions: list[sms.Question]) -> None:
+    # Given questions or none, and an empty queue
+    if questions:
+        server.store(*questions)
+    # When polled for two days, every ten seconds of the first hour and then every minute
+    for seconds in [10] * 360 + [60] * 2820:
+        scene.poll()
+        scene.clock.now += seconds
+    # Then nothing was written, the context was read every 30 seconds at most, the health written once
+    assert (server.writes, server.health, server.errors) == (0, [""], [])
+    assert server.reads <= 2 * DAY / 30
+
+
+def test_poller_shows_that_feedback_fails_until_a_text_leaves(scene: Scene, server: Server) -> None:
+    # Given an AWS that refuses texts, and a reply every ten seconds
+    server.store(*(question(number, codes={f"{number:04}": "Yes"}) for number in range(4)))
+    scene.aws.fail = [refused("AuthorizationError", 403)] * 2
+    for number in range(4):
+        scene.queue.put(inbound(f"{number:04}", f"in-{number}"))
+        scene.poll()
+        scene.poll()
+        scene.clock.now += 10
+    # When the third one leaves, Then the health is empty; until then it said so, written once, logged once
+    sentence = (
+        "A feedback SMS could not be sent, the answer stands: AWS refused Publish with AuthorizationError: "
+        "the key or role lacks the permission for Publish. It said: No."
+    )
+    assert server.health == ["", sentence, ""]
+    assert server.errors == [sentence]
+    assert len(server.told) == 4
+
+
+def test_feedback_that_fails_beside_one_that_leaves_is_still_shown_and_written_once(server: Server) -> None:
+    # Given a desk where of two texts a round one is refused, three rounds long
+    health, aws = sms.Health(), FakeAws()
+    desk = sms.FeedbackDesk(sms.SmsSender(aws, settings()))  # type: ignore[arg-type]
+    outcome = sms.Outcome(sms.Verdict(reply(), sms.Meaning.UNCLEAR), done=True, text="Hello")
+    for _ in range(3):
+        aws.fail = [refused("InvalidParameter"), None]
+        desk.send([outcome, outcome])
+        wait(desk._sending, 10)
+        desk.report(health)
+    # When reported each time, Then the health says so and was written once
+    [sentence] = server.health
+    assert sentence.startswith("A feedback SMS could not be sent, the answer stands: ")
+
+
+def test_poller_whose_context_can_be_read_but_not_written_shows_it_until_it_can(scene: Scene, server: Server) -> None:
+    # Given a context that takes no writes, and a reply that comes again each time
+    server.store(question())
+    server.fail = {"write": [OSError("disk full")] * 5}
+    scene.queue.put(inbound("1234"))
+    _stop_after(scene, polls=7)
+    # When it takes them again, Then the answer is told; until then the health said so, written once, logged once
+    sentence = "The integration context cannot be written: OSError: disk full."
+    assert [answer[3] for answer in server.told] == ["Yes"]
+    assert server.health == ["", sentence, ""]
+    assert server.errors == [sentence]
+    assert scene.clock.sleeps == [1.0, 2.0, 4.0, 8.0, 16.0]
+
+
+def test_poller_shows_that_xsoar_refuses_while_other_replies_are_no_answers(scene: Scene, server: Server) -> None:
+    # Given a claim that XSOAR refuses, and a poll that lasts until it is due again
+    server.store(question(1, claim=claim(at=NOW - 60)), question(2, OTHER_PHONE))
+    server.fail = {"tell": [RuntimeError("busy")] * 2}
+    scene.poll()
+    scene.queue.put(inbound("what?", "in-9", OTHER_PHONE))
+    receive = scene.queue.receive
+
+    def late(wait: int) -> list[sms.Received]:
+        scene.clock.now += 1
+        return receive(wait)
+
+    scene.queue.receive = late  # type: ignore[method-assign]
+    # When a reply comes that tells XSOAR nothing, Then the health still says so, and the claim is told when due
+    scene.clock.now += 0.5
+    scene.poll()
+    assert server.health == ["", "XSOAR did not take the answer: RuntimeError: busy."]
+    for _ in range(4):
+        scene.poll()
+    assert [answer[3] for answer in server.told] == ["Yes"]
+    assert server.health == ["", "XSOAR did not take the answer: RuntimeError: busy.", ""]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(sms.AwsError("ReceiveMessage failed."), id="AWS"),
+        pytest.param(sms.MaybeSent("DeleteMessageBatch failed."), id="AWS does not answer"),
+        pytest.param(ZeroDivisionError("bug"), id="bug"),
+    ],
+)
+def test_poller_during_a_long_outage_makes_one_call_a_minute_and_recovers_within_one_poll(
+    scene: Scene, server: Server, error: Exception
+) -> None:
+    # Given an open question, its code on the queue, and an outage of 66 polls
+    server.store(question())
+    scene.queue.put(inbound("1234"))
+    scene.queue.fail = [error] * 66
+    started = scene.clock.now
+    _stop_after(scene, polls=67)
+    # When it works again, Then the outage took an hour, the first poll after it answers, and the health is empty
+    assert scene.clock.sleeps == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0] + [60.0] * 60
+    assert scene.clock.now - started == 3663.0
+    assert [answer[3] for answer in server.told] == ["Yes"]
+    assert len(server.health) == 3
+    assert (server.health[0], server.health[-1]) == ("", "")
+    assert len(server.errors) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "receives", "sentence"),
+    [
+        pytest.param("read", 1, "The integration context cannot be read: RuntimeError: busy.", id="read"),
+        pytest.param("write", 2, "The integration context cannot be written: RuntimeError: busy.", id="write"),
+    ],
+)
+def test_poller_during_a_long_outage_of_the_context_leaves_the_queue_alone_and_recovers_within_one_poll(
+    scene: Scene, server: Server, call: str, receives: int, sentence: str
+) -> None:
+    # Given an open question, its code on the queue, and a context that fails 66 times
+    server.store(question())
+    scene.queue.put(inbound("1234"))
+    server.fail = {call: [RuntimeError("busy")] * 66}
+    started = scene.clock.now
+    _stop_after(scene, polls=receives)
+    # When it works again, Then the first poll answers; a message was taken in vain once at most
+    assert scene.clock.sleeps == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0] + [60.0] * 60
+    assert scene.clock.now - started == 3663.0
+    assert [answer[3] for answer in server.told] == ["Yes"]
+    assert [text for text in server.health if text] == [sentence]
+    assert server.health[-1] == ""
+    assert server.errors == [sentence]
+
+
+def test_poller_whose_messages_cannot_be_deleted_answers_all_the_same_and_says_so(scene: Scene, server: Server) -> None:
+    # Given an AWS that deletes nothing at first, and two replies, a poll each
+    server.store(question(1), question(2, OTHER_PHONE))
+    delete, refusals = scene.queue.delete, [sms.AwsError("AWS refused DeleteMessageBatch.")] * 3
+
+    def refuse(messages: Sequence[sms.Received]) -> int:
+        if refusals:
+            raise refusals.pop()
+        return delete(messages)
+
+    scene.queue.delete = refuse  # type: ignore[method-assign]
+    scene.queue.put(inbound("1234", "in-1"))
+    texts = scene.poll()
+    scene.queue.put(inbound("5678", "in-2", OTHER_PHONE))
+    texts += [text for _ in range(4) for text in scene.poll()]
+    # When it deletes again, Then each was answered and thanked once, and the health said so once and is empty
+    assert texts == ["1234 - Thank you for your response!", "5678 - Thank you for your response!"]
+    assert [answer[3] for answer in server.told] == ["Yes", "No"]
+    assert scene.queue.messages == []
+    sentence = "Replies stay on the queue, their answers stand: AWS refused DeleteMessageBatch."
+    assert (server.health, server.errors) == (["", sentence, ""], [sentence])
+
+
+def test_poller_looks_after_refused_claims_at_once_when_xsoar_takes_another_answer(
+    scene: Scene, server: Server
+) -> None:
+    # Given a claim that XSOAR refused so often that it is due again in 16 seconds
+    server.store(question(1, claim=claim(at=NOW - 60)), question(2, OTHER_PHONE))
+    server.fail = {"tell": [RuntimeError("busy")] * 5}
+    for _ in range(5):
+        scene.poll()
+        scene.clock.now += scene.queue.waits[-1]
+    # When another answer is taken, Then the claim is told at the next poll, and the health is empty only then
+    scene.queue.put(inbound("5678", "in-2", OTHER_PHONE))
+    scene.poll()
+    assert server.health == ["", "XSOAR did not take the answer: RuntimeError: busy."]
+    scene.poll()
+    assert [answer[3] for answer in server.told] == ["No", "Yes"]
+    assert server.health == ["", "XSOAR did not take the answer: RuntimeError: busy.", ""]
+
+
+def test_feedback_that_failed_is_shown_for_an_hour_when_no_other_text_is_sent(server: Server) -> None:
+    # Given a text that was refused
+    health, clock = sms.Health(), Clock()
+    desk = sms.FeedbackDesk(sms.SmsSender(FakeAws(refused("InvalidParameter")), settings()), clock)  # type: ignore[arg-type]
+    desk.send([sms.Outcome(sms.Verdict(reply(), sms.Meaning.UNCLEAR), done=True, text="Hello")])
+    wait(desk._sending, 10)
+    desk.report(health)
+    # When nothing more is sent, Then it is shown for an hour, and not for ever
+    clock.now += 3600
+    desk.report(health)
+    assert len(server.health) == 1
+    clock.now += 1
+    desk.report(health)
+    assert server.health[1:] == [""]
+
+
+def test_health_that_differs_only_in_numbers_is_not_written_again_unless_told_to(server: Server) -> None:
+    # Given errors with a request id, and a lock with a time
+    health = sms.Health()
+    health.fails("AWS", "AWS refused it (request 17a9).")
+    health.fails("AWS", "AWS refused it (request 18b0).")
+    health.fails("locks", "Locked until 01:00.", exactly=True)
+    health.fails("locks", "Locked until 02:00.", exactly=True)
+    # When shown, Then the id is no news, the time is
+    assert server.health == [
+        "AWS refused it (request 17a9).",
+        "AWS refused it (request 17a9). Locked until 01:00.",
+        "AWS refused it (request 17a9). Locked until 02:00.",
+    ]
+    assert server.errors == ["AWS refused it (request 17a9).", "Locked until 01:00.", "Locked until 02:00."]
+
+
 def test_log_holds_no_phone_number_code_text_or_secret(scene: Scene, server: Server) -> None:
     # Given everything that is logged above debug level
     server.store(question(1, text="The secret plan"), question(2, OTHER_PHONE, codes={"0042": "Later"}))
@@ -3559,15 +4787,16 @@ def test_feedback_desk_sends_in_other_threads_and_logs_failures_from_the_one_tha
     aws.before_publish = lambda: threads.add(threading.current_thread().name)
     desk = sms.FeedbackDesk(sms.SmsSender(aws, settings()))  # type: ignore[arg-type]
     # When it gets an outcome with a text, one without, and one more with a text
-    silent = sms.Outcome(sms.Verdict(reply()), done=True)
+    silent = sms.Outcome(sms.Verdict(reply(), sms.Meaning.UNCLEAR), done=True)
+    health = sms.Health()
     desk.send([replace(silent, text="one"), silent])
     wait(desk._sending, 10)
     desk.send([replace(silent, text="two")])
     wait(desk._sending, 10)
     # Then nothing is logged before it is asked to, then once
     assert server.errors == []
-    desk.report()
-    desk.report()
+    desk.report(health)
+    desk.report(health)
     assert len(server.errors) == 1
     assert aws.texts == [(PHONE, "two")]
     assert threading.current_thread().name not in threads

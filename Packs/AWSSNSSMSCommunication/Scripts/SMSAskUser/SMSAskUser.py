@@ -8,6 +8,7 @@ import demistomock as demisto
 from CommonServerPython import *
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +19,20 @@ BRAND = "AWS SNS SMS Communication"
 REQUIRED_OPTIONS = {"option1": "yes", "option2": "no"}
 MORE_OPTIONS = ("option3", "option4")
 
+# Words that opt a phone out of every text of the AWS account when its text begins with one
+# (AWS End User Messaging SMS, required opt-out keywords).
+OPT_OUT_WORDS = ("ARRET", "CANCEL", "END", "OPT-OUT", "OPTOUT", "QUIT", "REMOVE", "STOP", "TD", "UNSUBSCRIBE")
+OPT_OUT = re.compile(rf"(?:{'|'.join(OPT_OUT_WORDS)})(?!\w)", re.IGNORECASE)
+
+ENTITLEMENT_TRIES = 10
+ENTITLEMENT_PAUSE = 1.0  # seconds
+# What the server says when others changed the incident at the same time, as parallel asks do.
+CONFLICT = re.compile(r"version|conflict|optimistic|concurrent|\(15\)", re.IGNORECASE)
+
 Arguments = dict[str, Any]
 Entries = list[dict[str, Any]]
 Execute = Callable[[str, Arguments], Any]
+Sleep = Callable[[float], None]
 
 # What would make the text ambiguous for the integration, which splits it at the last " - Reply " and at each " or ".
 OPTION_RULES: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -142,21 +154,49 @@ def render(message: str, options: tuple[str, ...], entitlement: str) -> str:
 # ---- Asking ----
 
 
-def ask(request: AskRequest, incident: str, execute: Execute) -> Entries:
+def ask(request: AskRequest, incident: str, execute: Execute, sleep: Sleep = time.sleep) -> Entries:
     """The entries that asking returned: those of send-notification, or of addEntitlement when the server refused it.
 
-    1. addEntitlement: a crash after it leaves an entitlement that nobody can answer.
+    1. addEntitlement, ten times at most, a second apart, while the server says that others changed the incident. A
+       crash after it leaves an entitlement that nobody can answer.
     2. send-notification: from here on the person may have the SMS.
 
     DemistoException when the server gave no GUID or no instance of the integration is enabled.
     """
-    granted: Entries = execute(
-        "addEntitlement", {"persistent": str(request.persistent).lower(), "replyEntriesTag": request.reply_entries_tag}
-    )
+    granted = add_entitlement(request, execute, sleep)
     if is_error(granted):
         return granted
     entitlement = render_entitlement(guid_of(granted), incident, request.task)
-    return send(request, render(request.message, request.options, entitlement), execute)
+    sent = send(request, render(request.message, request.options, entitlement), execute)
+    return sent if is_error(sent) else sent + opt_out_warnings(request.options)
+
+
+def add_entitlement(request: AskRequest, execute: Execute, sleep: Sleep) -> Entries:
+    """The entries of addEntitlement: its last, when the incident kept being changed by others."""
+    args = {"persistent": str(request.persistent).lower(), "replyEntriesTag": request.reply_entries_tag}
+    for _ in range(ENTITLEMENT_TRIES - 1):
+        granted: Entries = execute("addEntitlement", args)
+        if not is_conflict(granted):
+            return granted
+        sleep(ENTITLEMENT_PAUSE)
+    last: Entries = execute("addEntitlement", args)
+    return last
+
+
+def is_conflict(entries: Entries) -> bool:
+    return bool(is_error(entries)) and CONFLICT.search(str(get_error(entries))) is not None
+
+
+def opt_out_warnings(options: tuple[str, ...]) -> Entries:
+    """A war room warning for the options that nobody should type instead of their code."""
+    risky = ", ".join(f'"{option}"' for option in options if OPT_OUT.match(option))
+    if not risky:
+        return []
+    text = (
+        f"AWS takes a text that begins like the option {risky} as an opt-out: who replies with the word instead of "
+        "the code gets no more texts from this AWS account. Choose other words."
+    )
+    return [{"Type": EntryType.WARNING, "ContentsFormat": EntryFormat.TEXT, "Contents": text}]
 
 
 def guid_of(entries: Entries) -> str:

@@ -3,6 +3,7 @@
 import demistomock as demisto
 from CommonServerPython import DemistoException
 
+import ast
 import contextlib
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,10 @@ def refusal(sentence: str) -> list[dict[str, Any]]:
 
 
 class Server:
-    """Stands for demisto.executeCommand: replies as told, raises what is an exception, and records the calls."""
+    """Stands for demisto.executeCommand: replies as told, raises what is an exception, and records the calls.
+
+    `refusals` are the replies of the first calls of addEntitlement, `sleeps` the pauses of the automation.
+    """
 
     def __init__(self, **replies: Any) -> None:
         self.replies: dict[str, Any] = {
@@ -39,10 +43,13 @@ class Server:
         }
         self.replies |= {name.replace("_", "-"): reply for name, reply in replies.items()}
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.refusals: list[Any] = []
+        self.sleeps: list[float] = []
 
     def execute(self, command: str, args: dict[str, Any]) -> Any:
         self.calls.append((command, args))
-        reply = self.replies[command]
+        refused = self.refusals if command == "addEntitlement" else []
+        reply = refused.pop(0) if refused else self.replies[command]
         if isinstance(reply, Exception):
             raise reply
         return reply
@@ -53,7 +60,8 @@ class Server:
 
 
 def ask(server: Server, incident: str = "1234", **changes: Any) -> Any:
-    return SMSAskUser.ask(SMSAskUser.parse_request(arguments(**changes)), incident, server.execute)
+    request = SMSAskUser.parse_request(arguments(**changes))
+    return SMSAskUser.ask(request, incident, server.execute, server.sleeps.append)
 
 
 @pytest.fixture
@@ -333,6 +341,154 @@ def test_other_failure_of_the_server_is_told_as_it_is(automation: Any) -> None:
     """
     [entry] = automation(Server(send_notification=ValueError("The server is shutting down.")))
     assert (entry["Type"], entry["Contents"]) == (4, "The server is shutting down.")
+
+
+# ---- An incident that others change at the same time ----
+
+CONFLICTS = [
+    "Failed to save invPlayground - optimistic lock (15)",
+    "DB Version 17 is not the current version",
+    "Conflict: the investigation was changed",
+    "error (15)",
+    "concurrent update",
+]
+
+
+@pytest.mark.parametrize("times", [1, 5, 9])
+@pytest.mark.parametrize("sentence", CONFLICTS)
+def test_entitlement_is_asked_for_again_a_second_apart_while_others_change_the_incident(
+    sentence: str, times: int
+) -> None:
+    """
+    Given a server that refuses the entitlement one to nine times, as others changed the incident
+    When the question is asked
+    Then the same entitlement is asked for again after a second each time, and the question is sent once
+    """
+    server = Server()
+    server.refusals = [refusal(sentence)] * times
+    assert ask(server, replyEntriesTag="sms") == [SENT]
+    assert server.commands == ["addEntitlement"] * (times + 1) + ["send-notification"]
+    assert [args for _, args in server.calls[:-1]] == [{"persistent": "false", "replyEntriesTag": "sms"}] * (times + 1)
+    assert server.sleeps == [1.0] * times
+
+
+def test_entitlement_that_is_refused_ten_times_for_a_conflict_is_the_error_and_nothing_is_sent() -> None:
+    """
+    Given a server that would refuse the entitlement for ever
+    When the question is asked
+    Then the tenth refusal is returned, after nine pauses, and nothing was sent
+    """
+    server = Server()
+    server.refusals = [refusal(f"Version conflict {number}") for number in range(1, 20)]
+    assert ask(server) == refusal("Version conflict 10")
+    assert server.commands == ["addEntitlement"] * 10
+    assert server.sleeps == [1.0] * 9
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    ["Entitlements cannot be added to a closed incident.", "No permission.", "Incident 1151 was not found."],
+)
+def test_entitlement_that_is_refused_for_another_reason_is_asked_for_once(sentence: str) -> None:
+    """
+    Given a server that refuses the entitlement for a reason that stays
+    When the question is asked
+    Then its error is returned at once, without a pause, and nothing was sent
+    """
+    server = Server(addEntitlement=refusal(sentence))
+    assert ask(server) == refusal(sentence)
+    assert (server.commands, server.sleeps) == (["addEntitlement"], [])
+
+
+def test_conflict_that_becomes_another_error_ends_there() -> None:
+    """
+    Given a server that has a conflict, and then has the incident closed
+    When the question is asked
+    Then the second error is returned, after one pause
+    """
+    server = Server()
+    server.refusals = [refusal("Version conflict"), refusal("The incident is closed.")]
+    assert ask(server) == refusal("The incident is closed.")
+    assert server.sleeps == [1.0]
+
+
+def test_conflict_of_sending_is_never_sent_again() -> None:
+    """
+    Given an integration that fails with words like those of a conflict
+    When the question is asked
+    Then send-notification was run once: the person may have the SMS
+    """
+    server = Server(send_notification=refusal("The integration context has a version conflict."))
+    assert ask(server) == refusal("The integration context has a version conflict.")
+    assert (server.commands, server.sleeps) == (["addEntitlement", "send-notification"], [])
+
+
+# ---- Options that AWS takes for an opt-out ----
+
+
+def warning(options: str) -> dict[str, Any]:
+    return {
+        "Type": 11,
+        "ContentsFormat": "text",
+        "Contents": f"AWS takes a text that begins like the option {options} as an opt-out: who replies with the word "
+        "instead of the code gets no more texts from this AWS account. Choose other words.",
+    }
+
+
+@pytest.mark.parametrize(
+    "word", ["ARRET", "CANCEL", "END", "OPT-OUT", "OPTOUT", "QUIT", "REMOVE", "STOP", "TD", "UNSUBSCRIBE"]
+)
+def test_option_that_begins_with_an_opt_out_word_gets_a_warning_after_the_result(automation: Any, word: str) -> None:
+    """
+    Given an option that is such a word, in any case, or begins with it
+    When the automation runs
+    Then the question is sent, and a warning follows its result
+    """
+    for option in (word, word.lower(), f"{word.title()} it", f"{word}, please"):
+        assert automation(Server(), option1=option) == [SENT, warning(f'"{option}"')]
+
+
+def test_every_risky_option_is_named_in_one_warning(automation: Any) -> None:
+    """
+    Given two such options among four
+    When the automation runs
+    Then one warning names both
+    """
+    entries = automation(Server(), option1="Stop", option2="Go on", option3="end now", option4="Later")
+    assert entries == [SENT, warning('"Stop", "end now"')]
+
+
+@pytest.mark.parametrize("option", ["Stopover", "Ending", "Please stop", "Quite", "TDX", "opt out", "Later"])
+def test_option_with_an_opt_out_word_elsewhere_or_in_a_longer_word_gets_no_warning(
+    automation: Any, option: str
+) -> None:
+    """
+    Given an option that only resembles such a word
+    When the automation runs
+    Then the result is all it returns
+    """
+    assert automation(Server(), option1=option) == [SENT]
+
+
+def test_question_that_was_not_sent_gets_no_warning(automation: Any) -> None:
+    """
+    Given an option called Stop, and an integration that refuses the phone
+    When the automation runs
+    Then the error is all it returns
+    """
+    refused = refusal("The phone has opted out.")
+    assert automation(Server(send_notification=refused), option1="Stop") == refused
+
+
+def test_opt_out_words_are_those_of_the_integration() -> None:
+    """
+    Given the two scripts of the pack, which cannot import one another
+    When their opt-out words are compared
+    Then they are the same
+    """
+    integration = Path(SMSAskUser.__file__).parents[2] / "Integrations/AWSSNSSMSCommunication/AWSSNSSMSCommunication.py"
+    [line] = [line for line in integration.read_text().splitlines() if line.startswith("OPT_OUT_WORDS")]
+    assert ast.literal_eval(line.split(" = ")[1]) == SMSAskUser.OPT_OUT_WORDS
 
 
 # ---- The YAML ----
