@@ -60,7 +60,7 @@ constraints: ## today's version of everything, into constraints*.txt
 	@.venv-uv/bin/python tools/freeze.py
 
 clean: ## remove what the other targets made
-	rm -rf .venv .venv-oldest .venv-sdk .venv-uv dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-oldest .venv-sdk .venv-uv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # Two at a time: on two cores half of it is waiting for the package index.
 tools:

@@ -20,6 +20,8 @@ PACK = Path("Packs/AWSSNSSMSCommunication")
 PYTHON = ".venv/bin/python"
 OLDEST = ".venv-oldest/bin/python"
 SDK = ".venv-sdk/bin/python"
+# What of the end-to-end tests runs on the oldest boto3 too.
+ON_OLDEST = ("tests/test_conversation.py", "tests/test_roles.py")
 # The slowest step takes a fifth of this on two idle cores. A test that hangs ends sooner: pytest has a limit for each.
 MAX_SECONDS = 1200
 # What tests measured, and their summary.
@@ -64,7 +66,7 @@ def steps() -> tuple[Step, ...]:
         Step("validate", "Pack: demisto-sdk xsoar-lint", (*sdk, "xsoar-lint", *linted)),
         Step("validate", "Docs: READMEs are current", (PYTHON, "-m", "tools.docs", "check")),
         pytest("unit", "Unit tests", PYTHON, "Packs", "emulator", "tools"),
-        pytest("oldest", "The pack on boto3 1.35.50", OLDEST, str(PACK), "tests/test_conversation.py"),
+        pytest("oldest", "The pack on boto3 1.35.50", OLDEST, str(PACK), *ON_OLDEST),
         pytest("e2e", "End-to-end tests", PYTHON, "tests"),
     )
 
