@@ -126,10 +126,15 @@ class Bench:
         self.cloud.inbound({"originationNumber": PHONE, "messageBody": text, "inboundMessageId": f"in-{text}"})
 
     def run(self, over: Callable[[], bool]) -> float:
-        """Run the poller until `over` holds at a pause or before a poll of the queue; the seconds that took."""
-        began, self.over = self.clock(), over
+        """Run the poller until `over` holds at a pause or before a poll of the queue; the seconds that took.
+
+        AssertionError when it did not hold within 30 seconds of real time.
+        """
+        began, deadline = self.clock(), time.monotonic() + 30
+        self.over = lambda: over() or time.monotonic() > deadline
         with pytest.raises(Over):
             self.poller.run()
+        assert over(), f"health {self.health}, told {self.told}, calls {self.calls}"
         self.over = lambda: False
         wait(self.desk._sending, 10)
         return self.clock() - began
