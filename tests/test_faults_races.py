@@ -79,7 +79,7 @@ class TestAskingAtOnce:
             with hooked(world, meet):
                 tasks = ask_in_parallel(world, 2)
             assert sorted(tasks) == ["1", "3"]
-            assert world.instance.context.counters.conflicts == 1
+            assert world.instance.context.counters.conflicts >= 1
             world.start_poller()
             for code, task in tasks.items():
                 world.phone(PHONE).replies(code)
