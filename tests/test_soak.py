@@ -9,7 +9,7 @@ from tests.soak import Plan, soak
 def test_replies_while_the_poller_is_killed_at_random_lose_nothing(
     record_property: Callable[[str, object], None],
 ) -> None:
-    # Given questions in both modes to twenty phones, wrong replies, copies and second thoughts, each text twice
+    # Given questions in both modes to six phones, wrong replies, copies and second thoughts, each text twice
     plan = Plan(seed=secrets.randbelow(10**6), questions=18, kills=8)
     print(f"seed {plan.seed}")
     # When the poller is killed at random instants while they come
