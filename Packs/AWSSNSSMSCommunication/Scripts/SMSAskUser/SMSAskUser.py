@@ -32,7 +32,7 @@ CONFLICT = re.compile(r"version|conflict|optimistic|concurrent|\(15\)", re.IGNOR
 Arguments = dict[str, Any]
 Entries = list[dict[str, Any]]
 Execute = Callable[[str, Arguments], Any]
-Sleep = Callable[[float], None]
+Pause = Callable[[float], None]
 
 # What would make the text ambiguous for the integration, which splits it at the last " - Reply " and at each " or ".
 OPTION_RULES: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -154,7 +154,7 @@ def render(message: str, options: tuple[str, ...], entitlement: str) -> str:
 # ---- Asking ----
 
 
-def ask(request: AskRequest, incident: str, execute: Execute, sleep: Sleep = time.sleep) -> Entries:
+def ask(request: AskRequest, incident: str, execute: Execute, pause: Pause = time.sleep) -> Entries:
     """The entries that asking returned: those of send-notification, or of addEntitlement when the server refused it.
 
     1. addEntitlement, ten times at most, a second apart, while the server says that others changed the incident. A
@@ -163,7 +163,7 @@ def ask(request: AskRequest, incident: str, execute: Execute, sleep: Sleep = tim
 
     DemistoException when the server gave no GUID or no instance of the integration is enabled.
     """
-    granted = add_entitlement(request, execute, sleep)
+    granted = add_entitlement(request, execute, pause)
     if is_error(granted):
         return granted
     entitlement = render_entitlement(guid_of(granted), incident, request.task)
@@ -171,14 +171,14 @@ def ask(request: AskRequest, incident: str, execute: Execute, sleep: Sleep = tim
     return sent if is_error(sent) else sent + opt_out_warnings(request.options)
 
 
-def add_entitlement(request: AskRequest, execute: Execute, sleep: Sleep) -> Entries:
+def add_entitlement(request: AskRequest, execute: Execute, pause: Pause) -> Entries:
     """The entries of addEntitlement: its last, when the incident kept being changed by others."""
     args = {"persistent": str(request.persistent).lower(), "replyEntriesTag": request.reply_entries_tag}
     for _ in range(ENTITLEMENT_TRIES - 1):
         granted: Entries = execute("addEntitlement", args)
         if not is_conflict(granted):
             return granted
-        sleep(ENTITLEMENT_PAUSE)
+        pause(ENTITLEMENT_PAUSE)
     last: Entries = execute("addEntitlement", args)
     return last
 
