@@ -51,6 +51,7 @@ def test_passed_tests_show_what_they_measured_and_their_summary() -> None:
     Then: that line and the summary are shown, and no progress
     """
     measured = "From an idle reply to the resumed task: 13 ms (median of 5), 24 ms at most."
-    output = f"bringing up nodes...\n.... [100%]\n{measured}\n4 passed, 1 xfailed in 18.02s\n"
+    expected = "=== short test summary info ===\nXFAIL tests/test_x.py::test_y - a reason\n"
+    output = f"bringing up nodes...\n.... [100%]\n{measured}\n{expected}4 passed, 1 xfailed in 18.02s\n"
     step = pytest_step("e2e", "End-to-end tests", "python")
     assert report(step, Result(4, 0, output)) == f"   {measured}\n   4 passed, 1 xfailed in 18.02s\n"
