@@ -177,17 +177,18 @@ def test_body_of_any_shape_is_a_reply_or_a_reason_that_tells_nothing_of_it(body:
     text=st.text(characters, max_size=30),
     kinds=st.lists(st.integers(0, 3), max_size=7),
     upper=st.booleans(),
+    extra=st.sampled_from(("", "1" * 200, PHONE * 20)),
     more=st.dictionaries(st.text(min_size=1, max_size=5), st.none() | st.text(max_size=3) | st.integers(), max_size=3),
 )
 def test_reply_in_up_to_five_envelopes_is_read_as_it_was_sent(
-    text: str, kinds: Sequence[int], upper: bool, more: dict[str, Any]
+    text: str, kinds: Sequence[int], upper: bool, extra: str, more: dict[str, Any]
 ) -> None:
     """
     Given a reply in envelopes of any kind.
-    When there are five at most, it is read as it was sent; else it is none.
+    When there are five at most, it is read as it was sent, with 128 characters of its id; else it is none.
     """
     assume(not {name.lower() for name in more} & {name.lower() for name in NAMES})
-    payload = {"originationNumber": PHONE, "messageBody": text, "inboundMessageId": "in-1"}
+    payload = {"originationNumber": PHONE, "messageBody": text, "inboundMessageId": f"in-1{extra}"}
     named = {name[0].upper() + name[1:] if upper else name: value for name, value in payload.items()}
     body = json.dumps({**more, **named})
     for kind in kinds:
@@ -199,7 +200,7 @@ def test_reply_in_up_to_five_envelopes_is_read_as_it_was_sent(
             sms.parse_reply(received)
         return
     reply = sms.parse_reply(received)
-    assert (reply.phone, reply.text, reply.id) == (PHONE, text, "in-1")
+    assert (reply.phone, reply.text, reply.id) == (PHONE, text, f"in-1{extra}"[:128])
 
 
 # What an analyst asks
