@@ -339,6 +339,10 @@ def test_reply_answers_when_it_is_a_form_of_a_code_and_never_otherwise(given_: t
 # Codes
 
 
+def smallest(numbers: Sequence[int], count: int) -> Sequence[int]:
+    return numbers[:count]
+
+
 @fuzz(CODES)
 @given(
     asked=st.lists(
@@ -360,16 +364,17 @@ def test_codes_of_a_phone_never_share_a_value(
     When each gets its codes.
     Then no two open codes have one value, no random code is an option's number, and a full phone is a sentence.
     """
-    drawn = random.Random(seed)
+    # The smallest come back at once when they do not rest.
+    draw = random.Random(seed).sample if seed % 2 else smallest
     in_use, resting = [str(number) for number in range(1, crowd + 1)], list[str]()
     for mode, chosen, answered in asked:
         if len(in_use) + len(chosen) > 9999:
             with pytest.raises(sms.InputError, match="The phone has too many open questions"):
-                sms.allocate_codes(chosen, [*in_use, "0", "9998"], resting, mode, drawn.sample)
+                sms.allocate_codes(chosen, [*in_use, "0", "9998"], resting, mode, draw)
             continue
         if len(in_use) + len(chosen) > 9970:
             continue
-        codes = sms.allocate_codes(chosen, in_use, resting, mode, drawn.sample)
+        codes = sms.allocate_codes(chosen, in_use, resting, mode, draw)
         values = [int(code) for code in codes]
         assert list(codes.values()) == list(chosen)
         assert len(set(values)) == len(values)
