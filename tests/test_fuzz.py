@@ -392,6 +392,14 @@ wild = st.text(characters, max_size=8)
 times = st.floats(allow_nan=False, allow_infinity=False)
 claims = st.builds(sms.Claim, option=wild, code=wild, reply_id=wild, at=times, told_at=st.none() | times, error=wild)
 code_maps = st.dictionaries(st.from_regex(r"\A[0-9]{1,4}\Z"), wild, max_size=4)
+
+
+def with_own_claim(asked: sms.Question) -> sms.Question:
+    """The question with the first of its codes as what was claimed, if anything was."""
+    code, option = next(iter(asked.codes.items()), ("", ""))
+    return replace(asked, claim=replace(asked.claim, code=code, option=option) if asked.claim and code else None)
+
+
 questions = st.builds(
     sms.Question,
     entitlement=st.builds(sms.Entitlement, wild, wild, wild),
@@ -403,7 +411,7 @@ questions = st.builds(
     sends=st.integers(0, 9),
     published=st.none() | times,
     claim=st.none() | claims,
-)
+).map(with_own_claim)
 events = st.lists(st.builds(sms.Event, wild, times), max_size=3).map(tuple)
 records = st.builds(sms.PhoneRecord, feedback=events, wrong=events, fresh_at=times, opted_out=st.booleans())
 
