@@ -13,6 +13,7 @@ import demistomock as demisto
 from CommonServerPython import *
 
 import json
+import math
 import random
 import re
 import secrets
@@ -22,7 +23,7 @@ import unicodedata
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -82,6 +83,8 @@ FEEDBACK_PER_HOUR = (
     3  # texts to a phone that are no thank-yous, so that two machines never write to each other for ever
 )
 REMEMBERED_FEEDBACK = 50  # replies per phone
+LONGEST_LIFETIME = 366 * 86400.0  # seconds
+REMINDER_GRACE = 10.0  # seconds beyond one poll by which a reminder may be late; a later one is left out
 CLOCK_TOLERANCE = 2.0  # seconds by which two clocks of AWS may differ
 
 # Words that opt a phone out of every text of the account when its text begins with one
@@ -96,11 +99,14 @@ FAILURE_TEXT = (
 )
 ALREADY_ANSWERED_TEXT = "You already answered: {chosen_option}."
 CLOSED_TEXT = "This question is closed, your reply came too late."
+SOMEONE_ELSE_TEXT = "This question was answered by someone else."
+REMINDER_HEAD = "Reminder: "
 FORMAT_HELP = (
     "The message ends with an entitlement, but is not in the format of SMSAskUser: "
     '"Question - Reply option1 or option2: GUID@incident|task". Nothing was sent. '
     "Use the SMSAskUser automation, or take the entitlement out of the message."
 )
+NOTHING_OPEN = "No open question matches, so nothing was cancelled. It may have been answered or have expired."
 LOCKED = "Replies are ignored for too many wrong codes within an hour, somebody may be guessing: {phones}."
 OPTED_OUT = (
     "The phone {phone} has opted out of texts, so AWS would drop the question. Nothing was sent. "
@@ -280,8 +286,8 @@ def read_settings(params: Mapping[str, Any]) -> Settings:
         ),
         sms_type=one_of(params, "smsType", ("Transactional", "Promotional")),
         feedback=yes_or_no(params, "replyFeedbackEnabled"),
-        success_template=template(params, "successMessage", ("reply_code", "chosen_option", "phone_number")),
-        failure_template=template(params, "failureMessage", ("available_codes", "phone_number")),
+        success_template=template(params, "successMessage", SUCCESS_VARIABLES),
+        failure_template=template(params, "failureMessage", FAILURE_VARIABLES),
         max_wrong_replies=whole_number(params, "maxWrongReplies", 0, 1000),
         proxy=yes_or_no(params, "proxy"),
         insecure=yes_or_no(params, "insecure"),
@@ -402,19 +408,29 @@ def origination_number(params: Mapping[str, Any]) -> str:
     return number
 
 
+SUCCESS_VARIABLES = ("reply_code", "chosen_option", "phone_number")
+FAILURE_VARIABLES = ("available_codes", "phone_number")
+
+
 def template(params: Mapping[str, Any], name: str, variables: Sequence[str]) -> str:
     given = parameter(params, name)
+    check_template(PARAMETERS[name].display, given, variables, SettingsError)
+    return given
+
+
+def check_template(name: str, given: str, variables: Sequence[str], kind: type[SmsError]) -> None:
+    """Raises an error of the kind, which names the parameter or argument, when the template cannot be filled in."""
     accepted = "a text with no variables but " + " ".join(f"{{{variable}}}" for variable in variables)
     try:
         parts = list(string.Formatter().parse(given))
     except ValueError as error:
-        raise unusable(name, given, f"{accepted} (a brace of its own is written twice: {{{{ or }}}})") from error
+        hint = "(a brace of its own is written twice: {{ or }})"
+        raise kind(f'{name} is "{given}", but it must be {accepted} {hint}.') from error
     if any(
         variable is not None and (variable not in variables or spec or conversion)
         for _, variable, spec, conversion in parts
     ):
-        raise unusable(name, given, accepted)
-    return given
+        raise kind(f'{name} is "{given}", but it must be {accepted}.')
 
 
 # ---------------------------------------------------------------- domain
@@ -437,6 +453,31 @@ class Entitlement:
         return str(self).lower()
 
 
+class Status(Enum):
+    """How a question ended, as list-entitlements shows it."""
+
+    OPEN = "Open"
+    DELIVERING = "Delivering the answer"
+    ANSWERED = "Answered"
+    EXPIRED = "Expired"
+    CANCELLED = "Cancelled"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a question is asked on beside its text. lifetime and every are in seconds.
+
+    default: what the task is completed with at the end of the lifetime, '' for nothing. reminders: how many times the
+    text is sent again, each time after every seconds. thanks: the template of its thank-you, '' for the instance's.
+    """
+
+    lifetime: float
+    default: str = ""
+    reminders: int = 0
+    every: float = 0.0
+    thanks: str = ""
+
+
 @dataclass(frozen=True)
 class AskText:
     """A message in the SMSAskUser format, taken apart."""
@@ -448,7 +489,10 @@ class AskText:
 
 @dataclass(frozen=True)
 class Claim:
-    """The answer a question got, before and after XSOAR was told. Times are seconds since 1970."""
+    """What a question ends with, before and after XSOAR was told. Times are seconds since 1970.
+
+    ending: ANSWERED for the option of a reply, EXPIRED for the default response, CANCELLED for an operator's response.
+    """
 
     option: str
     code: str
@@ -456,6 +500,7 @@ class Claim:
     at: float
     told_at: float | None = None
     error: str = ""
+    ending: Status = Status.ANSWERED
 
 
 @dataclass(frozen=True)
@@ -463,7 +508,8 @@ class Question:
     """One question to one phone. codes: reply code to option, in the order of the options. Times: seconds since 1970.
 
     sends counts the sends that were not refused, so that a refused one takes out only what it put in. published is when
-    AWS took the first SMS, by AWS's own clock; None when it is not known.
+    AWS took the first SMS, by AWS's own clock; None when it is not known. reminded counts the moments of reminders that
+    have passed, sent or not. closed: how it ended without an answer of its own, by another phone or an operator.
     """
 
     entitlement: Entitlement
@@ -475,10 +521,19 @@ class Question:
     sends: int = 1
     published: float | None = None
     claim: Claim | None = None
+    terms: Terms = Terms(lifetime=0.0)
+    reminded: int = 0
+    closed: Status | None = None
 
     @property
     def answered(self) -> bool:
+        """Whether XSOAR was told what it ended with."""
         return self.claim is not None and self.claim.told_at is not None
+
+    def status_at(self, moment: float) -> Status:
+        if self.claim:
+            return self.claim.ending if self.answered else Status.DELIVERING
+        return self.closed or (Status.OPEN if moment < self.expires else Status.EXPIRED)
 
     @property
     def over_at(self) -> float:
@@ -486,11 +541,11 @@ class Question:
         return max(self.expires, self.claim.at + TELL_FOR) if self.claim else self.expires
 
     def open_at(self, moment: float) -> bool:
-        return self.claim is None and moment < self.expires
+        return self.claim is None and self.closed is None and moment < self.expires
 
     def holds_codes_at(self, moment: float) -> bool:
         """Whether its codes are in use: while it is open, and until XSOAR has been told its answer."""
-        return not self.answered and (self.claim is not None or moment < self.expires)
+        return self.open_at(moment) or (self.claim is not None and not self.answered)
 
 
 class Event(NamedTuple):
@@ -579,6 +634,14 @@ class State:
         if not questions:
             del changed[phone]
         return replace(self, questions=changed)
+
+    def close_others(self, question: Question, ending: Status) -> "State":
+        """With the copies of the question on other phones closed, those that are still unanswered."""
+        state = self
+        for copy in list(self.all()):
+            if copy.entitlement.key == question.entitlement.key and copy.claim is None and copy.closed is None:
+                state = state.put(replace(copy, closed=ending))
+        return state
 
     def remember(self, number: str, phone: PhoneRecord) -> "State":
         """With what is remembered of the phone; the same state when that is nothing new."""
@@ -677,8 +740,60 @@ def parse_message(message: str) -> AskText | None:
     return AskText(question, parse_options(options), entitlement)
 
 
+UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
+DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(?:(second|minute|hour|day)s?)?", re.IGNORECASE)
+
+
+def parse_duration(text: str, argument: str) -> float:
+    """Seconds of '30 seconds', '15 minutes', '2 hours', '1 day'; a number alone is minutes. InputError otherwise."""
+    found = DURATION.fullmatch(text.strip())
+    seconds = float(found[1]) * UNITS[(found[2] or "minute").lower()] if found else 0.0
+    if not 0 < seconds <= LONGEST_LIFETIME:
+        raise InputError(
+            f'{argument} is "{text[:40]}", but it must be a duration up to 366 days such as "15 minutes" or "2 hours". '
+            "Nothing was sent."
+        )
+    return seconds
+
+
+def parse_terms(args: Mapping[str, str], lifetime: float) -> Terms:
+    """The terms in the arguments of send-notification; lifetime, in seconds, holds where none is given.
+
+    InputError names the argument that cannot be used.
+    """
+    lifetime = parse_duration(args["lifetime"], "lifetime") if args.get("lifetime") else lifetime
+    reminders = parse_reminders(args.get("reminders") or "0")
+    every = lifetime / (reminders + 1)
+    if args.get("reminderInterval"):
+        every = parse_duration(args["reminderInterval"], "reminderInterval")
+    if reminders * every >= lifetime:
+        raise InputError(
+            f"reminders is {reminders}, but only {math.ceil(lifetime / every) - 1} fit into the lifetime of "
+            f"{lifetime:g} seconds with {every:g} seconds between them. Nothing was sent."
+        )
+    thanks = args.get("reply") or ""
+    check_template("reply", thanks, SUCCESS_VARIABLES, InputError)
+    return Terms(lifetime, (args.get("defaultResponse") or "").strip(), reminders, every, thanks)
+
+
+def parse_reminders(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,3}", text.strip()):
+        raise InputError(f'reminders is "{text[:40]}", but it must be a whole number from 0 to 999. Nothing was sent.')
+    return int(text)
+
+
+def with_options(ask: AskText, additional: str) -> AskText:
+    """The question with further options, separated by commas. InputError when they are no options, or too many."""
+    added = [option.strip() for option in additional.split(",")] if additional.strip() else []
+    return replace(ask, options=check_options((*ask.options, *added)))
+
+
 def parse_options(text: str) -> tuple[str, ...]:
-    options = tuple(option.strip() for option in re.split(r"\sor\s", text, flags=re.IGNORECASE))
+    return check_options(tuple(option.strip() for option in re.split(r"\sor\s", text, flags=re.IGNORECASE)))
+
+
+def check_options(options: tuple[str, ...]) -> tuple[str, ...]:
+    """The options, when there are up to ten and each is a text of its own."""
     if len(options) > MAX_OPTIONS:
         raise InputError(
             f"The message offers {len(options)} options, but at most {MAX_OPTIONS} are accepted. Nothing was sent."
@@ -696,6 +811,10 @@ def parse_options(text: str) -> tuple[str, ...]:
 
 def codes_text(codes: Mapping[str, str], joint: str = " or ") -> str:
     return joint.join(f"{option} ({code})" for code, option in codes.items())
+
+
+def reminder_sms(question: Question) -> str:
+    return REMINDER_HEAD + question_sms(question.text, question.codes)
 
 
 def question_sms(text: str, codes: Mapping[str, str]) -> str:
@@ -849,7 +968,8 @@ class Match(NamedTuple):
 
     @property
     def option(self) -> str:
-        return self.question.codes[self.code]
+        """What it ends with: the option of the code, but for a default or an operator's response."""
+        return self.question.claim.option if self.question.claim else self.question.codes[self.code]
 
 
 class Meaning(Enum):
@@ -860,6 +980,7 @@ class Meaning(Enum):
     UNCLEAR = "has no code"
     OPT_OUT = "opts out"
     IGNORED = "comes from a phone that is locked"
+    ENDING = "is no reply: the question ended by itself, or an operator ended it"
 
 
 @dataclass(frozen=True)
@@ -945,7 +1066,7 @@ def judge(state: State, reply: Reply, taken: set[str], settings: Settings, now: 
     said = understand(reply.text)
     if said.opts_out:
         return Verdict(reply, Meaning.OPT_OUT)
-    untaken = [q for q in questions if q.claim is None and q.entitlement.key not in taken]
+    untaken = [q for q in questions if q.claim is None and q.closed is None and q.entitlement.key not in taken]
     matches = find_matches(said, [q for q in untaken if answerable(q, reply, now)])
     if len(matches) == 1:
         return Verdict(reply, Meaning.ANSWER, matches[0])
@@ -975,11 +1096,17 @@ def explain(
     over: the codes it has of questions that are over; the latest of them counts.
     """
     if over:
-        claim = over[-1].question.claim
-        return Meaning.OVER, ALREADY_ANSWERED_TEXT.format(chosen_option=claim.option) if claim else CLOSED_TEXT
+        return Meaning.OVER, over_sms(over[-1].question)
     if not open_questions:
         return Meaning.UNCLEAR, ""
     return Meaning.WRONG if said.readings else Meaning.UNCLEAR, failure_sms(settings, phone, open_questions)
+
+
+def over_sms(question: Question) -> str:
+    """What a reply to a question that is over gets to hear."""
+    if question.claim and question.claim.ending is Status.ANSWERED:
+        return ALREADY_ANSWERED_TEXT.format(chosen_option=question.claim.option)
+    return SOMEONE_ELSE_TEXT if question.closed is Status.ANSWERED else CLOSED_TEXT
 
 
 def refuse_own(settings: Settings, phone: str) -> None:
@@ -996,7 +1123,8 @@ def record(state: State, verdict: Verdict, now: float) -> State:
     if verdict.meaning is Meaning.ANSWER and verdict.match:
         question, code = verdict.match
         claim = Claim(verdict.match.option, code, verdict.reply.id, now)
-        return state.put(replace(question, claim=claim)).freshened(number, now, answered=True)
+        state = state.put(replace(question, claim=claim)).close_others(question, Status.ANSWERED)
+        return state.freshened(number, now, answered=True)
     phone = state.phone(number)
     if verdict.meaning is Meaning.OPT_OUT and state.of(number):
         phone = replace(phone, opted_out=True)
@@ -1023,9 +1151,75 @@ def failure_sms(settings: Settings, phone: str, questions: Sequence[Question]) -
 
 
 def success_sms(settings: Settings, match: Match) -> str:
-    return settings.success_template.format(
+    return (match.question.terms.thanks or settings.success_template).format(
         reply_code=match.code, chosen_option=match.option, phone_number=match.question.phone
     )
+
+
+# ---------------------------------------------------------------- what time brings
+
+
+def end_overdue(state: State, now: float) -> tuple[State, list[Verdict]]:
+    """Claim the default response for each entitlement whose lifetime is over and which nobody has answered."""
+    verdicts, taken = [], state.taken()
+    for question in list(state.all()):
+        unanswered = question.claim is None and question.closed is None and question.entitlement.key not in taken
+        if unanswered and question.terms.default and question.expires <= now:
+            state, verdict = end(state, question, question.terms.default, Status.EXPIRED, now)
+            verdicts.append(verdict)
+            taken.add(question.entitlement.key)
+    return state, verdicts
+
+
+def end(state: State, question: Question, response: str, ending: Status, now: float) -> tuple[State, Verdict]:
+    """The question claimed with a response that no phone gave, its copies on other phones closed."""
+    claim = Claim(response, "", "", now, ending=ending)
+    claimed = replace(question, claim=claim)
+    verdict = Verdict(Reply(question.phone, "", ""), Meaning.ENDING, Match(claimed, ""))
+    return state.put(claimed).close_others(question, ending), verdict
+
+
+class Sms(NamedTuple):
+    """A text to be sent."""
+
+    phone: str
+    text: str
+
+
+def remind(state: State, grace: float, now: float) -> tuple[State, list[Sms]]:
+    """Count the reminders whose moment has come, and give the texts of those that are at most grace seconds late.
+
+    An older moment passed while no poller ran: its reminder is left out, the next one is sent at its time.
+    """
+    reminders, taken = [], state.taken()
+    for question in list(state.all()):
+        due = moments_passed(question, now)
+        if due > question.reminded and question.open_at(now) and question.entitlement.key not in taken:
+            state = state.put(replace(question, reminded=due))
+            if now - (question.created + due * question.terms.every) <= grace:
+                reminders.append(Sms(question.phone, reminder_sms(question)))
+    return state, reminders
+
+
+def moments_passed(question: Question, now: float) -> int:
+    """How many of a question's reminders should have gone out by now."""
+    terms = question.terms
+    return min(terms.reminders, int((now - question.created) / terms.every)) if terms.reminders else 0
+
+
+def next_moment(state: State, now: float) -> float | None:
+    """When the next question ends with a default response, or is due for a reminder; None when none will."""
+    moments = []
+    for question in state.all():
+        if question.open_at(now):
+            terms = question.terms
+            moments += [question.expires] if terms.default else []
+            moments += [question.created + (question.reminded + 1) * terms.every] if reminders_left(question) else []
+    return min(moments, default=None)
+
+
+def reminders_left(question: Question) -> int:
+    return question.terms.reminders - question.reminded
 
 
 # ---------------------------------------------------------------- the integration context
@@ -1054,7 +1248,11 @@ def question_to_json(question: Question) -> dict[str, Any]:
             "at": claim.at,
             "told_at": claim.told_at,
             "error": claim.error,
+            "ending": claim.ending.value,
         },
+        "terms": asdict(question.terms),
+        "reminded": question.reminded,
+        "closed": question.closed and question.closed.value,
     }
 
 
@@ -1078,10 +1276,11 @@ def claim_from_json(item: Any, codes: Mapping[str, str]) -> Claim:
     """The claim of a question with these codes; TypeError, ValueError or KeyError when the item is none."""
     stored = checked(item, dict)
     option, code, reply_id, error = (checked(stored[name], str) for name in ("option", "code", "reply_id", "error"))
-    if codes[code] != option:
+    ending = Status(stored.get("ending", Status.ANSWERED.value))
+    if ending is Status.ANSWERED and codes[code] != option:
         raise ValueError
-    told_at = stored["told_at"]
-    return Claim(option, code, reply_id, float(stored["at"]), None if told_at is None else float(told_at), error)
+    told_at = None if stored["told_at"] is None else float(stored["told_at"])
+    return Claim(option, code, reply_id, float(stored["at"]), told_at, error, ending)
 
 
 def question_from_json(item: Any) -> Question:
@@ -1099,6 +1298,9 @@ def question_from_json(item: Any) -> Question:
         sends=int(stored["sends"]),
         published=None if stored.get("published") is None else float(stored["published"]),
         claim=None if stored["claim"] is None else claim_from_json(stored["claim"], codes),
+        terms=Terms(**(stored.get("terms") or {"lifetime": 0.0})),
+        reminded=int(stored.get("reminded", 0)),
+        closed=Status(stored["closed"]) if stored.get("closed") else None,
     )
 
 
@@ -1502,12 +1704,12 @@ class Asking(NamedTuple):
 class Outcome:
     """What became of a reply. done: its effect is durable, or it can have none, so its message may be deleted.
 
-    text: the feedback to send, in which at most one container succeeds to say it.
+    texts: the feedback to send, to its phone and to others who were asked; each is given to one container only.
     """
 
     verdict: Verdict
     done: bool
-    text: str = ""
+    texts: tuple[Sms, ...] = ()
     error: str = ""
 
 
@@ -1517,10 +1719,29 @@ def draw_at_random(numbers: Sequence[int], count: int) -> Sequence[int]:
 
 
 class Sweep(NamedTuple):
-    """What a look at all that is stored brought: outcomes of old claims, and locked phones with the end of each."""
+    """What a look at all that is stored brought: outcomes of claims, reminders to send, locked phones with the end of
+    each lock, and in how many seconds the next question ends or is due for a reminder."""
 
     outcomes: list[Outcome]
+    reminders: list[Sms]
     locked: dict[str, float]
+    next_in: float
+
+
+class Passed(NamedTuple):
+    """The state after what time brought, and what it brought."""
+
+    state: State
+    endings: list[Verdict]
+    reminders: list[Sms]
+
+
+class Settled(NamedTuple):
+    """By entitlement: '' for a claim settled here and now, its error for one that XSOAR did not take, None for one that
+    another container had settled; and the texts to others who were asked the same."""
+
+    errors: dict[str, str | None]
+    notices: dict[str, tuple[Sms, ...]]
 
 
 class Conversation:
@@ -1537,8 +1758,8 @@ class Conversation:
         self._settings, self._store, self._sender = settings, store, sender
         self._now, self._draw = now, draw
 
-    def ask(self, ask: AskText, phone: str) -> Asked:
-        """Send a question with reply codes.
+    def ask(self, ask: AskText, phone: str, terms: Terms | None = None) -> Asked:
+        """Send a question with reply codes, on terms that default to the instance's lifetime and nothing else.
 
         1. The question is registered. A crash now leaves a question that nobody was asked; it expires.
         2. The SMS is published. A crash now leaves a question that was asked and can be answered.
@@ -1551,7 +1772,8 @@ class Conversation:
         refuse_own(self._settings, phone)
         if self._sender.has_opted_out(phone):
             raise InputError(OPTED_OUT.format(phone=mask(phone)))
-        asking = self._store.update(lambda state: self._register(state, ask, phone))
+        terms = terms or Terms(self._settings.lifetime)
+        asking = self._store.update(lambda state: self._register(state, ask, phone, terms))
         question = asking.question
         try:
             sent = self._sender.send(phone, question_sms(question.text, question.codes))
@@ -1579,7 +1801,7 @@ class Conversation:
                 f"{refusal} Its question stays registered until it expires, as it could not be taken out: {error}"
             ) from error
 
-    def _register(self, state: State, ask: AskText, phone: str) -> tuple[State, Asking]:
+    def _register(self, state: State, ask: AskText, phone: str, terms: Terms) -> tuple[State, Asking]:
         now = self._now()
         known = state.find(ask.entitlement, phone)
         if ask.entitlement.key in state.taken():
@@ -1588,23 +1810,24 @@ class Conversation:
             )
         if known and not known.open_at(now):
             state, known = state.drop(known), None
-        question = self._again(known, ask, now) if known else self._first(state, ask, phone, now)
-        check_length(question_sms(question.text, question.codes))
+        question = self._again(known, ask, terms, now) if known else self._first(state, ask, phone, terms, now)
+        check_length(reminder_sms(question) if terms.reminders else question_sms(question.text, question.codes))
         return purge(state, self._settings.lifetime, now).put(question).freshened(phone, now), Asking(question, known)
 
-    def _first(self, state: State, ask: AskText, phone: str, now: float) -> Question:
+    def _first(self, state: State, ask: AskText, phone: str, terms: Terms, now: float) -> Question:
         in_use = [code for question in state.of(phone) if question.holds_codes_at(now) for code in question.codes]
         resting = [code for question in state.of(phone) for code in question.codes]
         codes = allocate_codes(ask.options, in_use, resting, self._settings.code_mode, self._draw)
-        return Question(ask.entitlement, phone, ask.question, codes, now, now + self._settings.lifetime)
+        return Question(ask.entitlement, phone, ask.question, codes, now, now + terms.lifetime, terms=terms)
 
-    def _again(self, known: Question, ask: AskText, now: float) -> Question:
+    def _again(self, known: Question, ask: AskText, terms: Terms, now: float) -> Question:
         if tuple(known.codes.values()) != ask.options:
             raise InputError(
                 "The entitlement of this question is open with other options. Ask with a new one. Nothing was sent."
             )
-        expires = max(known.expires, now + self._settings.lifetime)
-        return replace(known, text=ask.question, expires=expires, sends=known.sends + 1)
+        expires = max(known.expires, now + terms.lifetime)
+        question = replace(known, text=ask.question, expires=expires, sends=known.sends + 1, terms=terms)
+        return replace(question, reminded=moments_passed(question, now))
 
     def notify(self, phone: str, text: str) -> SentSms:
         """Send a text that asks nothing. AwsError, MaybeSent, InputError as SmsSender.send."""
@@ -1626,22 +1849,51 @@ class Conversation:
         verdicts = self._store.update(lambda state: claim_replies(state, replies, self._settings, self._now()))
         return self._outcomes(verdicts, self._deliver([v.match for v in verdicts if v.match]))
 
-    def look_after(self, min_age: float = 0) -> Sweep:
-        """Tell and settle the claims of at least this age (seconds) that XSOAR has not taken: left by a container that
-        died, or refused earlier. Those of more than a day are left to the operator, in list-entitlements."""
-        state, now = self._store.read(), self._now()
-        waiting = untold_claims(state, now, min_age)
-        outcomes = self._outcomes(waiting, self._deliver([verdict.match for verdict in waiting if verdict.match]))
-        return Sweep(outcomes, locked_phones(state, self._settings, now))
+    def look_after(self, min_age: float | None = 0) -> Sweep:
+        """Do what time brings, and tell again what XSOAR has not taken.
 
-    def _deliver(self, matches: Sequence[Match]) -> dict[str, str | None]:
-        """Tell each claim once and settle those told. By entitlement: '' for a claim settled here and now, its error
-        for one that XSOAR did not take, None for one that another container had settled."""
+        1. claim and record: one compare-and-swap claims the default response of each question whose lifetime is over,
+           and counts the reminders that are due. A crash now: the claims are told later, the reminders are left out.
+        2. tell and 3. settle, as in answer.
+
+        Told again are the claims of at least min_age seconds and at most a day: those of a container that died, or that
+        XSOAR refused; none when min_age is None. Older ones are left to the operator, in list-entitlements.
+        """
+        state, endings, reminders = self._store.update(self._pass_time)
+        now = self._now()
+        new = {verdict.match.question.entitlement.key for verdict in endings if verdict.match}
+        old = [] if min_age is None else untold_claims(state, now, min_age)
+        waiting = endings + [v for v in old if v.match and v.match.question.entitlement.key not in new]
+        outcomes = self._outcomes(waiting, self._deliver([verdict.match for verdict in waiting if verdict.match]))
+        moment = next_moment(state, now)
+        next_in = math.inf if moment is None else max(0.0, moment - now)
+        return Sweep(outcomes, reminders, locked_phones(state, self._settings, now), next_in)
+
+    def _pass_time(self, before: State) -> tuple[State, Passed]:
+        now = self._now()
+        state, endings = end_overdue(before, now)
+        state, reminders = remind(state, self._settings.poll_seconds + REMINDER_GRACE, now)
+        return state, Passed(state, endings, reminders)
+
+    def cancel(self, wanted: Callable[[Question], bool], response: str) -> list[Outcome]:
+        """Close the open questions that are wanted, and complete their tasks with the response unless it is empty.
+
+        1. claim or close, in one compare-and-swap; a crash now: look_after tells the claims. 2. tell and 3. settle, as
+        in answer. An outcome for each question closed. What has been claimed before is not touched.
+        """
+        verdicts = self._store.update(lambda state: cancel(state, wanted, response, self._now()))
+        return self._outcomes(
+            verdicts, self._deliver([v.match for v in verdicts if v.match and v.match.question.claim])
+        )
+
+    def _deliver(self, matches: Sequence[Match]) -> Settled:
+        """Tell each claim once and settle those told."""
         claims = {match.question.entitlement.key: match for match in matches if not match.question.answered}
         errors = {key: self._tell(match) for key, match in claims.items()}
         if not errors:
-            return {}
-        return self._store.update(lambda state: settle(state, claims.values(), errors, self._now()))
+            return Settled({}, {})
+        feedback = self._settings.feedback
+        return self._store.update(lambda state: settle(state, claims.values(), errors, self._now(), feedback=feedback))
 
     def _tell(self, match: Match) -> str:
         entitlement, phone = match.question.entitlement, match.question.phone
@@ -1653,23 +1905,27 @@ class Conversation:
             return f"XSOAR did not take the answer: {brief(error)}."
         return ""
 
-    def _outcomes(self, verdicts: Sequence[Verdict], delivered: dict[str, str | None]) -> list[Outcome]:
+    def _outcomes(self, verdicts: Sequence[Verdict], settled: Settled) -> list[Outcome]:
         outcomes = []
         for verdict in verdicts:
-            outcomes.append(self._outcome(verdict, delivered))
+            outcomes.append(self._outcome(verdict, settled))
             if verdict.match and outcomes[-1].done:
-                delivered[verdict.match.question.entitlement.key] = None  # thanked: a second copy of the reply is not
+                settled.errors[verdict.match.question.entitlement.key] = None  # a second copy of a reply gets no thanks
         return outcomes
 
-    def _outcome(self, verdict: Verdict, delivered: Mapping[str, str | None]) -> Outcome:
+    def _outcome(self, verdict: Verdict, settled: Settled) -> Outcome:
+        phone = verdict.reply.phone
         if verdict.match is None:
-            return Outcome(verdict, done=True, text=verdict.feedback)
-        error = delivered.get(verdict.match.question.entitlement.key)
+            return Outcome(verdict, done=True, texts=(Sms(phone, verdict.feedback),) if verdict.feedback else ())
+        key = verdict.match.question.entitlement.key
+        error = settled.errors.get(key)
         if error:
             return Outcome(verdict, done=False, error=error)
-        nobody = verdict.reply.id.startswith(INJECTED) or is_own(self._settings, verdict.reply.phone)
-        thanks = error == "" and self._settings.feedback and not nobody
-        return Outcome(verdict, done=True, text=success_sms(self._settings, verdict.match) if thanks else "")
+        nobody = verdict.reply.id.startswith(INJECTED) or is_own(self._settings, phone)
+        if error is None or not self._settings.feedback or verdict.meaning is Meaning.ENDING:
+            return Outcome(verdict, done=True)
+        thanks = () if nobody else (Sms(phone, success_sms(self._settings, verdict.match)),)
+        return Outcome(verdict, done=True, texts=(*thanks, *settled.notices.get(key, ())))
 
     def check_context(self) -> None:
         """StateError while the context cannot be read and written."""
@@ -1686,35 +1942,72 @@ class Conversation:
         return [q for q in state.of(phone) if q.open_at(self._now()) and q.entitlement.key not in taken]
 
 
+def cancel(state: State, wanted: Callable[[Question], bool], response: str, now: float) -> tuple[State, list[Verdict]]:
+    """The wanted open questions closed, with one claim for the response per entitlement when there is one."""
+    verdicts, taken = [], state.taken()
+    for question in [q for q in state.all() if q.open_at(now) and q.entitlement.key not in taken and wanted(q)]:
+        if response and question.entitlement.key not in taken:
+            state, verdict = end(state, question, response, Status.CANCELLED, now)
+            taken.add(question.entitlement.key)
+        else:
+            closed = replace(question, closed=Status.CANCELLED)
+            state, verdict = (
+                state.put(closed),
+                Verdict(Reply(question.phone, "", ""), Meaning.ENDING, Match(closed, "")),
+            )
+        verdicts.append(verdict)
+    return state, verdicts
+
+
 def locked_phones(state: State, settings: Settings, now: float) -> dict[str, float]:
     ends = {number: phone.locked_until(settings.max_wrong_replies, now) for number, phone in state.phones.items()}
     return {number: end for number, end in ends.items() if end}
+
+
+def meaning_of(claim: Claim) -> Meaning:
+    return Meaning.REPEAT if claim.ending is Status.ANSWERED else Meaning.ENDING
 
 
 def untold_claims(state: State, now: float, min_age: float) -> list[Verdict]:
     """The claims of at least min_age seconds and at most a day that XSOAR has not taken, as verdicts."""
     claims = [(question, question.claim) for question in state.all() if question.claim and not question.answered]
     return [
-        Verdict(Reply(question.phone, claim.code, claim.reply_id), Meaning.REPEAT, Match(question, claim.code))
+        Verdict(Reply(question.phone, claim.code, claim.reply_id), meaning_of(claim), Match(question, claim.code))
         for question, claim in claims
         if min_age <= now - claim.at < TELL_FOR
     ]
 
 
 def settle(
-    state: State, claims: Iterable[Match], errors: Mapping[str, str], now: float
-) -> tuple[State, dict[str, str | None]]:
-    """The claims marked as told, or with their error; as second result what Conversation._deliver returns."""
-    delivered: dict[str, str | None] = {}
+    state: State, claims: Iterable[Match], errors: Mapping[str, str], now: float, *, feedback: bool
+) -> tuple[State, Settled]:
+    """The claims marked as told, or with their error; with feedback, the others who were asked hear of an answer."""
+    result = Settled({}, {})
     for match in claims:
         known = state.find(match.question.entitlement, match.question.phone)
         if known is None or known.claim is None:
             continue
-        error = errors[known.entitlement.key]
-        delivered[known.entitlement.key] = None if known.answered else error
-        if not known.answered:
-            state = state.put(replace(known, claim=replace(known.claim, told_at=None if error else now, error=error)))
-    return state, delivered
+        key, error = known.entitlement.key, errors[known.entitlement.key]
+        result.errors[key] = None if known.answered else error
+        if known.answered:
+            continue
+        state = state.put(replace(known, claim=replace(known.claim, told_at=None if error else now, error=error)))
+        if feedback and not error and known.claim.ending is Status.ANSWERED:
+            state, result.notices[key] = notify_others(state, known, now)
+    return state, result
+
+
+def notify_others(state: State, answered: Question, now: float) -> tuple[State, tuple[Sms, ...]]:
+    """The texts to those whose copies of the question the answer has closed, counted as feedback to each."""
+    texts, event = [], Event(f"closed-{answered.entitlement.key}", now)
+    for copy in state.all():
+        phone = state.phone(copy.phone)
+        is_closed = copy.entitlement.key == answered.entitlement.key and copy.closed is Status.ANSWERED
+        if is_closed and phone.may_get_feedback(event.reply_id, now):
+            texts.append(Sms(copy.phone, SOMEONE_ELSE_TEXT))
+    for text in texts:
+        state = state.remember(text.phone, state.phone(text.phone).with_feedback(event))
+    return state, tuple(texts)
 
 
 def note_published(state: State, question: Question, at: float | None) -> State:
@@ -1733,7 +2026,8 @@ def withdraw(state: State, asking: Asking) -> State:
     if known.sends == 1:
         return state.drop(known)
     before = asking.before or known
-    return state.put(replace(known, text=before.text, expires=before.expires, sends=known.sends - 1))
+    kept = replace(known, text=before.text, expires=before.expires, terms=before.terms, reminded=before.reminded)
+    return state.put(replace(kept, sends=known.sends - 1))
 
 
 def make_conversation(settings: Settings) -> Conversation:
@@ -1756,7 +2050,8 @@ def send_notification(args: Mapping[str, str], settings: Settings) -> CommandRes
         raise InputError("message is empty, but it must be the text to send. Nothing was sent.")
     ask, conversation = parse_message(message), make_conversation(settings)
     if ask:
-        return asked_results(conversation.ask(ask, phone))
+        terms = parse_terms(args, settings.lifetime)
+        return asked_results(conversation.ask(with_options(ask, args.get("additionalOptions") or ""), phone, terms))
     sent = conversation.notify(phone, message)
     return CommandResults(
         outputs_prefix="AWS.SNS.SMS",
@@ -1792,7 +2087,7 @@ def list_entitlements(args: Mapping[str, str], settings: Settings) -> CommandRes
     questions = [
         question
         for question in state.all()
-        if phone in ("", question.phone) and (question.holds_codes_at(now) or (question.answered and with_answered))
+        if phone in ("", question.phone) and (question.holds_codes_at(now) or (over(question, now) and with_answered))
     ]
     newest_first = sorted(questions, key=lambda question: question.created, reverse=True)
     rows = [entitlement_row(question, state.phone(question.phone), settings, now) for question in newest_first]
@@ -1800,10 +2095,14 @@ def list_entitlements(args: Mapping[str, str], settings: Settings) -> CommandRes
     table = tableToMarkdown(f"Entitlements{about}", rows, headers=list(entitlement_headers(rows)), removeNull=True)
     return CommandResults(
         outputs_prefix="AWS.SNS.SMS.Entitlement",
-        outputs_key_field="EntitlementID",
+        outputs_key_field=["EntitlementID", "PhoneNumber"],
         outputs=rows,
         readable_output=table if rows else f"There are no {'' if with_answered else 'open '}questions{about}.",
     )
+
+
+def over(question: Question, now: float) -> bool:
+    return question.status_at(now) not in (Status.OPEN, Status.DELIVERING)
 
 
 def flag(args: Mapping[str, str], name: str) -> bool:
@@ -1818,10 +2117,13 @@ def entitlement_row(question: Question, phone: PhoneRecord, settings: Settings, 
     return {
         "EntitlementID": str(question.entitlement),
         "PhoneNumber": question.phone,
+        "Status": question.status_at(now).value,
         "ReplyCodes": codes_text(question.codes),
         "Message": question.text[:100],
         "Created": iso_time(question.created),
         "ExpiresAt": iso_time(question.expires),
+        "RemindersLeft": reminders_left(question),
+        "DefaultResponse": question.terms.default or None,
         "AgeHours": round((now - question.created) / 3600, 2),
         "Answered": question.answered,
         "AnsweredAt": iso_time(claim.told_at if claim else None),
@@ -1834,6 +2136,37 @@ def entitlement_row(question: Question, phone: PhoneRecord, settings: Settings, 
 
 def entitlement_headers(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     return rows[0].keys() if rows else ()
+
+
+def cancel_entitlement(args: Mapping[str, str], settings: Settings) -> CommandResults:
+    """aws-sns-sms-cancel-entitlement: open questions closed, their tasks completed with the response if any."""
+    wanted_id = (args.get("entitlement_id") or "").strip().lower()
+    phone = phone_number(args["phone_number"], "phone_number") if args.get("phone_number") else ""
+    if not wanted_id and not phone:
+        raise InputError("entitlement_id and phone_number are both empty, but at least one must say what to cancel.")
+
+    def wanted(question: Question) -> bool:
+        entitlement = question.entitlement
+        return phone in ("", question.phone) and wanted_id in ("", entitlement.key, entitlement.guid.lower())
+
+    response = (args.get("response") or "").strip()
+    rows = [cancelled_row(outcome, response) for outcome in make_conversation(settings).cancel(wanted, response)]
+    return CommandResults(
+        outputs_prefix="AWS.SNS.SMS.Cancelled",
+        outputs_key_field=["EntitlementID", "PhoneNumber"],
+        outputs=rows,
+        readable_output=tableToMarkdown("Cancelled questions", rows, removeNull=True) if rows else NOTHING_OPEN,
+    )
+
+
+def cancelled_row(outcome: Outcome, response: str) -> dict[str, Any]:
+    question = outcome.verdict.match.question if outcome.verdict.match else None
+    return {
+        "EntitlementID": str(question.entitlement) if question else None,
+        "PhoneNumber": outcome.verdict.reply.phone,
+        "Response": response or None,
+        "Error": outcome.error or None,
+    }
 
 
 def inject_reply(args: Mapping[str, str], settings: Settings) -> CommandResults:
@@ -1947,9 +2280,10 @@ class FeedbackDesk:
         self._sending: list[Future[SentSms]] = []
 
     def send(self, outcomes: Iterable[Outcome]) -> None:
-        for outcome in outcomes:
-            if outcome.text:
-                self._sending.append(self._pool.submit(self._sender.send, outcome.verdict.reply.phone, outcome.text))
+        self.send_texts(text for outcome in outcomes for text in outcome.texts)
+
+    def send_texts(self, texts: Iterable[Sms]) -> None:
+        self._sending += [self._pool.submit(self._sender.send, text.phone, text.text) for text in texts]
 
     def report(self, health: Health) -> None:
         """Say how the texts went that ended since the last report; the main thread calls it, as it logs."""
@@ -1978,7 +2312,7 @@ class Poller:
         self._settings, self._queue, self._conversation, self._desk = settings, queue, conversation, desk
         self._sleep, self._clock = sleep, clock
         self._health, self._pause, self._claims_pause = Health(), Pause(), Pause()
-        self._claims_due, self._claims_min_age = 0.0, 0.0
+        self._time_due, self._claims_due, self._claims_min_age = 0.0, 0.0, 0.0
         self._malformed = 0
         self._undeleted: list[Received] = []
 
@@ -1991,13 +2325,15 @@ class Poller:
             except Exception as error:
                 self._health.fails(*problem(error))
                 self._claims_due = self._clock() if isinstance(error, StateError) else self._claims_due
+                self._time_due = self._clock()
                 self._sleep(self._pause.longer())
 
     def poll(self) -> None:
-        """One poll: claims that wait are told, then what the queue brings within its wait is handled."""
+        """One poll: what time brings is done, then what the queue brings within its wait is handled."""
         self._check_context()
-        if self._clock() >= self._claims_due:
-            self._look_after(self._conversation.look_after(self._claims_min_age))
+        retry = self._clock() >= self._claims_due
+        if retry or self._clock() >= self._time_due:
+            self._look_after(self._conversation.look_after(self._claims_min_age if retry else None), retried=retry)
         messages = self._queue.receive(self._wait())
         self._health.works("AWS")
         self._handle(messages)
@@ -2012,11 +2348,15 @@ class Poller:
             self._health.works("integration context")
 
     def _wait(self) -> int:
-        """Seconds to wait for a reply: the poll interval, but no longer than until waiting claims are due."""
-        return max(1, min(self._settings.poll_seconds, int(self._claims_due - self._clock())))
+        """Seconds to wait for a reply: the poll interval, but no longer than until a claim or a question is due."""
+        due = min(self._claims_due, self._time_due)
+        return max(1, min(self._settings.poll_seconds, int(due - self._clock())))
 
-    def _look_after(self, sweep: Sweep) -> None:
-        """Only a look at all claims tells that XSOAR takes answers again."""
+    def _look_after(self, sweep: Sweep, *, retried: bool) -> None:
+        """Only a look at all claims tells that XSOAR takes answers again. One that it refuses holds up no other
+        question: what time brings is looked for at every poll."""
+        self._desk.send_texts(sweep.reminders)
+        self._time_due = self._clock() + min(self._settings.poll_seconds, sweep.next_in)
         if sweep.locked:
             text = LOCKED.format(phones=", ".join(map(lock_text, sweep.locked.items())))
             self._health.fails("locks", text, exactly=True)
@@ -2025,7 +2365,7 @@ class Poller:
         error = self._deliver(sweep.outcomes)
         if error:
             self._health.fails("XSOAR", error)
-        else:
+        elif retried:
             self._health.works("XSOAR")
             self._claims_pause.reset()
             self._claims_due, self._claims_min_age = self._clock() + CLAIM_GRACE, CLAIM_GRACE
@@ -2148,6 +2488,7 @@ def main() -> None:
             "send-notification": lambda: send_notification(args, read_settings(params)),
             "aws-sns-sms-send-notification": lambda: send_notification(args, read_settings(params)),
             "aws-sns-sms-list-entitlements": lambda: list_entitlements(args, read_settings(params)),
+            "aws-sns-sms-cancel-entitlement": lambda: cancel_entitlement(args, read_settings(params)),
             "aws-sns-sms-inject-reply": lambda: inject_reply(args, read_settings(params)),
         }
         if command not in commands:
