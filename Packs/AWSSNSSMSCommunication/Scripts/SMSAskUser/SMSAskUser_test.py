@@ -231,7 +231,7 @@ def test_option_that_only_resembles_a_separator_is_taken(option: str) -> None:
     When it is parsed
     Then it is taken as it is
     """
-    assert SMSAskUser.parse_options({"option1": option}) == (option, "no")
+    assert SMSAskUser.parse_options({"option1": option}) == ((option, "no"), ())
 
 
 def test_absent_required_arguments_are_named() -> None:
@@ -503,4 +503,4 @@ def test_defaults_of_the_yaml_are_those_of_the_code() -> None:
     declared = yaml.safe_load(Path(SMSAskUser.__file__).with_suffix(".yml").read_text())
     defaults = {arg["name"]: arg["defaultValue"] for arg in declared["args"] if "defaultValue" in arg}
     assert defaults == {"option1": "yes", "option2": "no", "persistent": "false"}
-    assert SMSAskUser.parse_options({}) == ("yes", "no")
+    assert SMSAskUser.parse_options({}) == (("yes", "no"), ())
