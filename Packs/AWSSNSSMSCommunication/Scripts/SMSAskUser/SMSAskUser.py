@@ -280,18 +280,19 @@ def nobody(results: list[Asked]) -> str:
 
 
 def summary(results: list[Asked]) -> str:
+    """Who was asked and who was not. An error need not mean that no SMS was sent, as AWS may not have answered."""
     groups = (
-        ("The question was sent to", [result.phone for result in results if result.entries]),
+        ("The question was sent to {}.", [result for result in results if result.entries]),
         (
-            "It was answered meanwhile, so it was not sent to",
-            [result.phone for result in results if result.was_answered],
+            "It was answered meanwhile, so it was not sent to {}.",
+            [result for result in results if result.was_answered],
         ),
         (
-            "It could not be sent to",
-            [result.phone for result in results if not (result.entries or result.was_answered)],
+            "Asking failed for {}; the warnings say why.",
+            [result for result in results if not (result.entries or result.was_answered)],
         ),
     )
-    return " ".join(f"{what} {', '.join(phones)}." for what, phones in groups if phones)
+    return " ".join(form.format(", ".join(result.phone for result in group)) for form, group in groups if group)
 
 
 def warning(contents: str) -> Entry:

@@ -30,10 +30,16 @@ def refusal(sentence: str) -> list[dict[str, Any]]:
     return [{"Type": 4, "ContentsFormat": "text", "Contents": sentence}]
 
 
+def sent_to(phone: str) -> dict[str, Any]:
+    context = {"AWS.SNS.SMS": {"MessageId": "m-1", "PhoneNumber": phone}}
+    return {"Type": 1, "ContentsFormat": "json", "Contents": {}, "HumanReadable": "Sent.", "EntryContext": context}
+
+
 class Server:
     """Stands for demisto.executeCommand: replies as told, raises what is an exception, and records the calls.
 
     `refusals` are the replies of the first calls of addEntitlement, `sleeps` the pauses of the automation.
+    A dict is the reply of send-notification by phone; to a phone that is not in it the question is sent.
     """
 
     def __init__(self, **replies: Any) -> None:
@@ -50,6 +56,8 @@ class Server:
         self.calls.append((command, args))
         refused = self.refusals if command == "addEntitlement" else []
         reply = refused.pop(0) if refused else self.replies[command]
+        if isinstance(reply, dict):
+            reply = reply.get(args["to"], [sent_to(args["to"])])
         if isinstance(reply, Exception):
             raise reply
         return reply
@@ -168,6 +176,56 @@ def test_entitlement_is_asked_for_as_the_arguments_say(changes: dict[str, Any], 
     assert server.commands == ["addEntitlement", "send-notification"]
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"lifetime": "15 minutes"},
+        {"defaultResponse": "NoResponse"},
+        {"reminders": "0"},
+        {"reminders": "2", "reminderInterval": "5 minutes"},
+        {"reply": "Thanks, {chosen_option} it is."},
+    ],
+    ids=" and ".join,
+)
+def test_terms_are_passed_on_under_the_same_name(given: dict[str, str]) -> None:
+    """
+    Given an argument that send-notification has too
+    When the question is asked
+    Then send-notification gets it, and none of the others
+    """
+    server = Server()
+    ask(server, **given)
+    sent = server.calls[-1][1]
+    assert {name: sent[name] for name in sent if name not in ("to", "message", "using-brand")} == given
+
+
+@pytest.mark.parametrize("given", ["later, Ask Bob", ["later", "Ask Bob"], '["later", "Ask Bob"]'])
+def test_additional_options_are_passed_on_beside_the_text(given: Any) -> None:
+    """
+    Given additional options as text with commas, as a list, or as the JSON of one
+    When the question is asked
+    Then the text holds option1 and option2 alone, and send-notification gets the others under their own name
+    """
+    server = Server()
+    ask(server, additionalOptions=given)
+    sent = server.calls[-1][1]
+    assert (sent["message"], sent["additionalOptions"]) == (
+        f"Reboot db-7? - Reply yes or no: {GUID}@1234",
+        "later,Ask Bob",
+    )
+
+
+def test_empty_terms_are_not_passed_on() -> None:
+    """
+    Given the new arguments, all empty
+    When the question is asked
+    Then send-notification gets the phone, the text and the brand
+    """
+    server = Server()
+    ask(server, lifetime="", defaultResponse=" ", reminders=None, reminderInterval="", reply="", additionalOptions="")
+    assert set(server.calls[-1][1]) == {"to", "message", "using-brand"}
+
+
 # ---- Arguments that cannot be used ----
 
 BLANK = "is empty. Give the option as one line of text, or leave the argument out."
@@ -182,6 +240,42 @@ SAME = "Give options that differ in more than upper and lower case."
     ("changes", "sentence"),
     [
         pytest.param({"phone": " "}, "phone is empty. Give a phone number such as +14255550182.", id="blank phone"),
+        pytest.param({"phone": ", ,"}, "phone is empty. Give a phone number such as +14255550182.", id="commas alone"),
+        pytest.param(
+            {"phone": ",".join(f"+142555501{number}" for number in range(10, 31))},
+            "phone has 21 phone numbers. Give 20 at most.",
+            id="21 phones",
+        ),
+        pytest.param(
+            {"phone": "[+14255550182]"},
+            'phone is "[+14255550182]", which is no list. Separate its items with commas.',
+            id="phone in brackets",
+        ),
+        pytest.param(
+            {"additionalOptions": "a,b,c,d,e,f,g,h,i"},
+            "additionalOptions has 9 options, which makes 11 with option1 to option4. Give 10 in all at most.",
+            id="eleven options",
+        ),
+        pytest.param(
+            {"additionalOptions": "now or never"}, f'additionalOptions "now or never" {OR}', id="or in an additional"
+        ),
+        pytest.param({"additionalOptions": "a, b:"}, f'additionalOptions "b:" {COLON}', id="colon in an additional"),
+        pytest.param({"additionalOptions": "a,,b"}, f"additionalOptions {BLANK}", id="empty additional"),
+        pytest.param(
+            {"additionalOptions": "later, NO"},
+            f'additionalOptions "NO" is the same as option2 "no". {SAME}',
+            id="additional like option2",
+        ),
+        pytest.param(
+            {"additionalOptions": "a,A"},
+            f'additionalOptions "A" is the same as additionalOptions "a". {SAME}',
+            id="two additional alike",
+        ),
+        pytest.param(
+            {"additionalOptions": ["a", "b, c"]},
+            'additionalOptions "b, c" contains a comma, which separates the options. Give an option without it.',
+            id="comma in an additional",
+        ),
         pytest.param({"message": "\n"}, "message is empty. Give the question to ask.", id="blank message"),
         pytest.param({"option1": ""}, f"option1 {BLANK}", id="empty option1"),
         pytest.param({"option2": "  "}, f"option2 {BLANK}", id="blank option2"),
@@ -426,7 +520,7 @@ def test_conflict_of_sending_is_never_sent_again() -> None:
 # ---- Options that AWS takes for an opt-out ----
 
 
-def warning(options: str) -> dict[str, Any]:
+def opt_out_warning(options: str) -> dict[str, Any]:
     return {
         "Type": 11,
         "ContentsFormat": "text",
@@ -445,7 +539,7 @@ def test_option_that_begins_with_an_opt_out_word_gets_a_warning_after_the_result
     Then the question is sent, and a warning follows its result
     """
     for option in (word, word.lower(), f"{word.title()} it", f"{word}, please"):
-        assert automation(Server(), option1=option) == [SENT, warning(f'"{option}"')]
+        assert automation(Server(), option1=option) == [SENT, opt_out_warning(f'"{option}"')]
 
 
 def test_every_risky_option_is_named_in_one_warning(automation: Any) -> None:
@@ -455,7 +549,7 @@ def test_every_risky_option_is_named_in_one_warning(automation: Any) -> None:
     Then one warning names both
     """
     entries = automation(Server(), option1="Stop", option2="Go on", option3="end now", option4="Later")
-    assert entries == [SENT, warning('"Stop", "end now"')]
+    assert entries == [SENT, opt_out_warning('"Stop", "end now"')]
 
 
 @pytest.mark.parametrize("option", ["Stopover", "Ending", "Please stop", "Quite", "TDX", "opt out", "Later"])
@@ -491,6 +585,198 @@ def test_opt_out_words_are_those_of_the_integration() -> None:
     assert ast.literal_eval(line.split(" = ")[1]) == SMSAskUser.OPT_OUT_WORDS
 
 
+# ---- Several people ----
+
+ANA, BEN, CLEO = "+14255550110", "+14255550111", "+14255550112"
+NO_ROUTE = "AWS refused the SMS: no route."
+TAKEN = "The entitlement of this question has been answered. Ask again with a new one. Nothing was sent."
+
+
+def warning(text: str) -> dict[str, Any]:
+    return {"Type": 11, "ContentsFormat": "text", "Contents": text}
+
+
+def note(text: str) -> dict[str, Any]:
+    return {"Type": 1, "ContentsFormat": "text", "Contents": text}
+
+
+def test_several_phones_are_asked_under_one_entitlement(automation: Any) -> None:
+    """
+    Given three phones
+    When the automation runs
+    Then one entitlement is made, each phone gets the same text, and a summary follows the entry of each
+    """
+    server = Server(send_notification={})
+    entries = automation(server, phone=f"{ANA}, {BEN},{CLEO}")
+    assert server.commands == ["addEntitlement"] + 3 * ["send-notification"]
+    assert [args["to"] for _, args in server.calls[1:]] == [ANA, BEN, CLEO]
+    assert {args["message"] for _, args in server.calls[1:]} == {f"Reboot db-7? - Reply yes or no: {GUID}@1234"}
+    summary = note("The question was sent to +14255550110, +14255550111, +14255550112.")
+    assert entries == [sent_to(ANA), sent_to(BEN), sent_to(CLEO), summary]
+
+
+@pytest.mark.parametrize("given", [[ANA, BEN], f'["{ANA}", "{BEN}"]', f"{ANA},,{BEN}, "])
+def test_phones_may_be_a_list(given: Any) -> None:
+    """
+    Given two phones as a list, as the JSON of one, or with a comma too many
+    When they are parsed
+    Then they are the two phones
+    """
+    assert SMSAskUser.parse_phones({"phone": given}) == ("+14255550110", "+14255550111")
+
+
+def test_phone_that_is_given_twice_is_asked_once() -> None:
+    """
+    Given one phone, written in two ways, and another
+    When they are parsed
+    Then each is there once, as it was first given
+    """
+    given = "+1 (425) 555-0110, +14255550111, +14255550110, +1.425.555\u20110111"
+    assert SMSAskUser.parse_phones({"phone": given}) == ("+1 (425) 555-0110", "+14255550111")
+
+
+def test_twenty_phones_are_taken_even_when_one_is_given_twice() -> None:
+    """
+    Given 21 numbers, of which two are the same
+    When they are parsed
+    Then there are twenty
+    """
+    given = [f"+142555501{number}" for number in range(10, 30)]
+    assert len(SMSAskUser.parse_phones({"phone": [*given, "+1 425 555 0110"]})) == 20
+
+
+def test_one_phone_that_cannot_be_asked_stops_no_other(automation: Any) -> None:
+    """
+    Given three phones, of which AWS refuses the second
+    When the automation runs
+    Then the third is asked, the refusal is a warning, and the summary says who was asked and who was not
+    """
+    server = Server(send_notification={BEN: refusal(NO_ROUTE)})
+    assert automation(server, phone=f"{ANA},{BEN},{CLEO}") == [
+        sent_to(ANA),
+        sent_to(CLEO),
+        warning("+14255550111: AWS refused the SMS: no route."),
+        note(
+            "The question was sent to +14255550110, +14255550112. Asking failed for +14255550111; the warnings say why."
+        ),
+    ]
+
+
+def test_phones_are_told_as_they_were_given(automation: Any) -> None:
+    """
+    Given a phone with spaces and one that is none
+    When the automation runs
+    Then the warning and the summary name both as they were given
+    """
+    server = Server(send_notification={"abc": refusal("to is no phone number.")})
+    assert automation(server, phone="+1 425 555 0110,abc")[1:] == [
+        warning("abc: to is no phone number."),
+        note("The question was sent to +1 425 555 0110. Asking failed for abc; the warnings say why."),
+    ]
+
+
+def test_server_that_fails_for_one_phone_loses_no_entry_of_another(automation: Any) -> None:
+    """
+    Given two phones and a server that fails when the second is asked
+    When the automation runs
+    Then the entry of the first is returned, and the failure is a warning
+    """
+    server = Server(send_notification={BEN: ValueError("The server is shutting down.")})
+    assert automation(server, phone=f"{ANA},{BEN}") == [
+        sent_to(ANA),
+        warning("+14255550111: The server is shutting down."),
+        note("The question was sent to +14255550110. Asking failed for +14255550111; the warnings say why."),
+    ]
+
+
+def test_answer_while_others_are_still_being_asked_is_no_failure(automation: Any) -> None:
+    """
+    Given three phones, of which the first answers before the others are asked
+    When the automation runs
+    Then nothing is a warning, and the summary says why two got no question
+    """
+    server = Server(send_notification={BEN: refusal(TAKEN), CLEO: refusal(TAKEN)})
+    assert automation(server, phone=f"{ANA},{BEN},{CLEO}") == [
+        sent_to(ANA),
+        note(
+            "The question was sent to +14255550110. "
+            "It was answered meanwhile, so it was not sent to +14255550111, +14255550112."
+        ),
+    ]
+
+
+def test_nobody_who_could_be_asked_is_an_error_with_the_reason_of_each(automation: Any) -> None:
+    """
+    Given two phones that cannot be asked, for different reasons
+    When the automation runs
+    Then its only entry is an error that lists both
+    """
+    server = Server(send_notification={ANA: refusal("It has opted out."), BEN: refusal(NO_ROUTE)})
+    [entry] = automation(server, phone=f"{ANA},{BEN}")
+    assert (entry["Type"], entry["Contents"]) == (
+        4,
+        "No phone could be asked.\n+14255550110: It has opted out.\n+14255550111: AWS refused the SMS: no route.",
+    )
+
+
+def test_argument_that_the_integration_refuses_is_told_once(automation: Any) -> None:
+    """
+    Given three phones and a lifetime that the integration refuses
+    When the automation runs
+    Then its only entry is the integration's error
+    """
+    server = Server(send_notification=refusal('lifetime is "soon", but it must be a duration.'))
+    [entry] = automation(server, phone=f"{ANA},{BEN},{CLEO}", lifetime="soon")
+    assert (entry["Type"], entry["Contents"]) == (4, 'lifetime is "soon", but it must be a duration.')
+
+
+def test_no_enabled_instance_is_told_once_for_several_phones(automation: Any) -> None:
+    """
+    Given two phones and no enabled instance
+    When the automation runs
+    Then its only entry is the error that says which integration to enable
+    """
+    [entry] = automation(Server(send_notification=[]), phone=f"{ANA},{BEN}")
+    assert (entry["Type"], entry["Contents"]) == (
+        4,
+        (
+            "No instance of the integration AWS SNS SMS Communication is enabled, so the question was not sent. "
+            "Enable one and run again."
+        ),
+    )
+
+
+def test_phone_that_one_of_two_instances_asked_was_asked(automation: Any) -> None:
+    """
+    Given two phones and two instances, of which one is refused for the first phone
+    When the automation runs
+    Then the phone counts as asked, and the refusal is a warning
+    """
+    server = Server(send_notification={ANA: [sent_to(ANA), *refusal(NO_ROUTE)]})
+    assert automation(server, phone=f"{ANA},{BEN}") == [
+        sent_to(ANA),
+        sent_to(BEN),
+        warning("+14255550110: AWS refused the SMS: no route."),
+        note("The question was sent to +14255550110, +14255550111."),
+    ]
+
+
+def test_additional_option_that_opts_out_is_warned_about_once(automation: Any) -> None:
+    """
+    Given two phones and an additional option that AWS takes for an opt-out
+    When the automation runs
+    Then one warning names it
+    """
+    entries = automation(Server(send_notification={}), phone=f"{ANA},{BEN}", additionalOptions="Stop it")
+    warnings = [entry["Contents"] for entry in entries if entry["Type"] == 11]
+    assert warnings == [
+        (
+            'AWS takes a text that begins like the option "Stop it" as an opt-out: who replies with the word '
+            "instead of the code gets no more texts from this AWS account. Choose other words."
+        )
+    ]
+
+
 # ---- The YAML ----
 
 
@@ -504,3 +790,16 @@ def test_defaults_of_the_yaml_are_those_of_the_code() -> None:
     defaults = {arg["name"]: arg["defaultValue"] for arg in declared["args"] if "defaultValue" in arg}
     assert defaults == {"option1": "yes", "option2": "no", "persistent": "false"}
     assert SMSAskUser.parse_options({}) == (("yes", "no"), ())
+
+
+def test_yaml_takes_lists_where_the_code_does() -> None:
+    """
+    Given the YAML that declares the arguments
+    When its arrays and its suggestions are looked at
+    Then phone and additionalOptions are lists, and NoResponse is suggested but not filled in
+    """
+    declared = yaml.safe_load(Path(SMSAskUser.__file__).with_suffix(".yml").read_text())
+    arguments = {arg["name"]: arg for arg in declared["args"]}
+    assert {name for name, arg in arguments.items() if arg.get("isArray")} == {"phone", "additionalOptions"}
+    assert arguments["defaultResponse"]["predefined"] == ["NoResponse"]
+    assert set(SMSAskUser.PASSED_ON) <= set(arguments)
