@@ -538,7 +538,9 @@ class Question:
     @property
     def over_at(self) -> float:
         """From when nothing more can happen to it: it has expired, and its claim is not told any more."""
-        return max(self.expires, self.claim.at + TELL_FOR) if self.claim else self.expires
+        if self.claim:
+            return max(self.expires, self.claim.at + TELL_FOR)
+        return math.inf if self.terms.default and self.closed is None else self.expires
 
     def open_at(self, moment: float) -> bool:
         return self.claim is None and self.closed is None and moment < self.expires
@@ -1039,7 +1041,7 @@ def find_reading(reading: Reading, every: Sequence[Match]) -> list[Match]:
         return []
     same_value = [match for match in every if int(match.code) == int(reading.digits)]
     exact = [match for match in same_value if match.code == reading.digits]
-    return [match for match in exact or same_value if reading.words in ("", fold(match.option))]
+    return [match for match in exact or same_value if reading.words in ("", fold(match.question.codes[match.code]))]
 
 
 def claim_replies(
@@ -1160,8 +1162,14 @@ def success_sms(settings: Settings, match: Match) -> str:
 
 
 def end_overdue(state: State, now: float) -> tuple[State, list[Verdict]]:
-    """Claim the default response for each entitlement whose lifetime is over and which nobody has answered."""
-    verdicts, taken = [], state.taken()
+    """Claim the default response for each entitlement whose lifetime is over and which nobody has answered.
+
+    One that several phones were asked under, one after the other, is over with the last of them.
+    """
+    verdicts, taken = (
+        [],
+        state.taken() | {question.entitlement.key for question in state.all() if question.open_at(now)},
+    )
     for question in list(state.all()):
         unanswered = question.claim is None and question.closed is None and question.entitlement.key not in taken
         if unanswered and question.terms.default and question.expires <= now:
@@ -1943,9 +1951,11 @@ class Conversation:
 
 
 def cancel(state: State, wanted: Callable[[Question], bool], response: str, now: float) -> tuple[State, list[Verdict]]:
-    """The wanted open questions closed, with one claim for the response per entitlement when there is one."""
+    """The wanted open questions closed; with a response, which one claim per entitlement holds, their copies too."""
     verdicts, taken = [], state.taken()
-    for question in [q for q in state.all() if q.open_at(now) and q.entitlement.key not in taken and wanted(q)]:
+    still_open = [q for q in state.all() if q.open_at(now) and q.entitlement.key not in taken]
+    keys = {q.entitlement.key for q in still_open if response and wanted(q)}
+    for question in [q for q in still_open if q.entitlement.key in keys or wanted(q)]:
         if response and question.entitlement.key not in taken:
             state, verdict = end(state, question, response, Status.CANCELLED, now)
             taken.add(question.entitlement.key)
@@ -2122,7 +2132,7 @@ def entitlement_row(question: Question, phone: PhoneRecord, settings: Settings, 
         "Message": question.text[:100],
         "Created": iso_time(question.created),
         "ExpiresAt": iso_time(question.expires),
-        "RemindersLeft": reminders_left(question),
+        "RemindersLeft": reminders_left(question) if question.open_at(now) else 0,
         "DefaultResponse": question.terms.default or None,
         "AgeHours": round((now - question.created) / 3600, 2),
         "Answered": question.answered,

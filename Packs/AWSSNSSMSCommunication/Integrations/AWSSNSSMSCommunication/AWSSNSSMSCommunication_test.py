@@ -13,6 +13,7 @@ import contextlib
 import importlib.util
 import io
 import json
+import math
 import os
 import threading
 import time
@@ -127,6 +128,13 @@ def refused(code: str, status: int = 400, operation: str = "Publish", message: s
         {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
         operation,
     )
+
+
+def text_of(outcome: sms.Outcome) -> str:
+    """The one text of an outcome; empty when it has none."""
+    [text] = outcome.texts or (sms.Sms(PHONE, ""),)
+    assert text.phone == outcome.verdict.reply.phone
+    return text.text
 
 
 def first(free: Sequence[int], count: int) -> Sequence[int]:
@@ -1474,7 +1482,7 @@ def test_question_asked_again_after_it_expired_is_listed_as_the_newest(server: S
     talk.ask(sms.AskText("Restart db-7?", ("Yes", "No"), entitlement(1)), PHONE)
     [outcome] = talk.answer([reply("what?")])
     # Then the older open question comes first
-    assert outcome.text == f"{FAILURE}Later (0042), Yes (0000), No (0001)"
+    assert text_of(outcome) == f"{FAILURE}Later (0042), Yes (0000), No (0001)"
 
 
 @pytest.mark.parametrize(
@@ -1922,6 +1930,9 @@ STORED_QUESTION = {
     "sends": 1,
     "published": None,
     "claim": None,
+    "terms": {"lifetime": 0.0, "default": "", "reminders": 0, "every": 0.0, "thanks": ""},
+    "reminded": 0,
+    "closed": None,
 }
 STORED_CLAIM = {
     "option": "Yes",
@@ -1930,6 +1941,7 @@ STORED_CLAIM = {
     "at": 1767225600.0,
     "told_at": None,
     "error": "XSOAR is busy.",
+    "ending": "Answered",
 }
 
 
@@ -2082,12 +2094,12 @@ def test_settle_marks_what_was_told_keeps_what_was_not_and_counts_nothing_twice(
     claims = [sms.Match(q, "1234") for q in (told, failed, settled, gone)]
     errors = {q.entitlement.key: "" for q in (told, settled, gone)} | {failed.entitlement.key: "XSOAR is busy."}
     # When settled
-    after, delivered = sms.settle(state(told, failed, settled), claims, errors, NOW + 2)
+    after, result = sms.settle(state(told, failed, settled), claims, errors, NOW + 2, feedback=True)
     # Then only the first is news
     assert after == state(
         replace(told, claim=claim(told_at=NOW + 2)), replace(failed, claim=claim(error="XSOAR is busy.")), settled
     )
-    assert delivered == {
+    assert result.errors == {
         told.entitlement.key: "",
         failed.entitlement.key: "XSOAR is busy.",
         settled.entitlement.key: None,
@@ -2935,7 +2947,7 @@ def test_question_is_stored_before_its_sms_leaves(server: Server) -> None:
     # When a question is asked
     asked = conversation(aws, Clock()).ask(QUESTION, PHONE)
     # Then it was there with its codes, its time and its end, and the phone got it
-    stored = question(codes={"0000": "Yes", "0001": "No"})
+    stored = question(codes={"0000": "Yes", "0001": "No"}, terms=sms.Terms(lifetime=DAY))
     assert seen == [stored]
     assert asked == sms.Asked(stored, "m-1")
     assert aws.texts == [(PHONE, "Restart db-7?\nYes (0000) or No (0001)")]
@@ -2968,7 +2980,7 @@ def test_question_whose_sms_may_have_been_sent_stays_open_and_is_not_sent_twice(
         "The question stays open and a reply to it will be taken; it is not sent again by itself."
     )
     assert aws.texts == []
-    assert [outcome.text for outcome in talk.answer([reply("0001")])] == ["0001 - Thank you for your response!"]
+    assert [text_of(outcome) for outcome in talk.answer([reply("0001")])] == ["0001 - Thank you for your response!"]
 
 
 def test_question_that_cannot_be_taken_out_again_is_told(server: Server) -> None:
@@ -3225,7 +3237,7 @@ def test_answer_tells_xsoar_incident_guid_phone_option_and_task(
     clock = Clock(NOW + 5)
     [outcome] = conversation(FakeAws(), clock).answer([reply("1234 YES!")])
     assert server.told == [told]
-    assert (outcome.done, outcome.text, outcome.error) == (True, "1234 - Thank you for your response!", "")
+    assert (outcome.done, text_of(outcome), outcome.error) == (True, "1234 - Thank you for your response!", "")
     # And the question is answered from now on
     assert server.questions[0].claim == sms.Claim("Yes", "1234", "r-1", at=NOW + 5, told_at=NOW + 5)
 
@@ -3265,7 +3277,9 @@ def test_container_that_dies_between_two_steps_answers_once_with_what_was_chosen
     answer = ("77", "00000001-0000-4000-8000-000000000000", PHONE, "No", "3")
     assert server.told == [answer] * told
     assert [(q.answered, q.claim and q.claim.option) for q in server.questions] == [(True, "No")]
-    assert [outcome.text for outcome in outcomes if outcome.text] == ["5678 - Thank you for your response!"] * thanks
+    assert [text.text for outcome in outcomes for text in outcome.texts] == [
+        "5678 - Thank you for your response!"
+    ] * thanks
     assert outcomes[-1].done
 
 
@@ -3279,7 +3293,7 @@ def test_answer_that_xsoar_refuses_twice_is_not_lost(server: Server) -> None:
     claimed = server.questions[0].claim
     outcomes += talk.answer([reply("1234", "in-1")])
     # Then it is done at the third, with a thank-you; until then it stays, with its error on record
-    assert [(outcome.done, outcome.text, outcome.error) for outcome in outcomes] == [
+    assert [(outcome.done, text_of(outcome), outcome.error) for outcome in outcomes] == [
         (False, "", "XSOAR did not take the answer: RuntimeError: busy with +1425*****82."),
         (False, "", "XSOAR did not take the answer: RuntimeError: busy."),
         (True, "1234 - Thank you for your response!", ""),
@@ -3296,7 +3310,7 @@ def test_another_code_while_xsoar_refuses_does_not_change_the_option_on_record(s
     [outcome] = talk.answer([reply("5678", "in-2")])
     talk.look_after()
     # Then XSOAR gets the first one, and the second has no effect but the text that says so
-    assert (outcome.verdict.match, outcome.text) == (None, "You already answered: Yes.")
+    assert (outcome.verdict.match, text_of(outcome)) == (None, "You already answered: Yes.")
     assert [answer[3] for answer in server.told] == ["Yes"]
 
 
@@ -3305,7 +3319,7 @@ def test_reply_that_comes_twice_in_a_batch_is_told_and_thanked_once(server: Serv
     server.store(question())
     # When both are answered, Then both are done, one call and one thank-you
     outcomes = conversation(FakeAws(), Clock()).answer([reply("1234", "in-1"), reply("1234", "in-1")])
-    assert [(outcome.done, outcome.text) for outcome in outcomes] == [
+    assert [(outcome.done, text_of(outcome)) for outcome in outcomes] == [
         (True, "1234 - Thank you for your response!"),
         (True, ""),
     ]
@@ -3327,7 +3341,7 @@ def test_batch_is_claimed_and_settled_in_one_write_each(server: Server) -> None:
 def test_replies_that_match_nothing_write_nothing(server: Server) -> None:
     # Given no open question, When a text comes, Then it is done, silently, and nothing is written
     [outcome] = conversation(FakeAws(), Clock()).answer([reply("hello")])
-    assert (outcome.done, outcome.text, server.writes, server.told) == (True, "", 0, [])
+    assert (outcome.done, text_of(outcome), server.writes, server.told) == (True, "", 0, [])
 
 
 def test_answer_that_another_container_settled_meanwhile_is_thanked_by_that_one(server: Server) -> None:
@@ -3336,7 +3350,7 @@ def test_answer_that_another_container_settled_meanwhile_is_thanked_by_that_one(
     server.meanwhile = [lambda: None, lambda: server.store(question(claim=claim(told_at=NOW)))]
     # When we answer, Then we are done and send nothing
     [outcome] = conversation(FakeAws(), Clock()).answer([reply("1234", "r-1")])
-    assert (outcome.done, outcome.text) == (True, "")
+    assert (outcome.done, text_of(outcome)) == (True, "")
 
 
 def test_claim_conflict_judges_the_reply_against_what_is_there_now(server: Server) -> None:
@@ -3346,7 +3360,7 @@ def test_claim_conflict_judges_the_reply_against_what_is_there_now(server: Serve
     server.meanwhile = [lambda: server.store(answered, question(2, codes={"0042": "Later"}))]
     # When our reply is judged, Then it answers nothing any more and is told what was answered
     [outcome] = conversation(FakeAws(), Clock()).answer([reply("1234", "in-1")])
-    assert outcome.text == "You already answered: No."
+    assert text_of(outcome) == "You already answered: No."
     assert server.told == []
 
 
@@ -3364,7 +3378,7 @@ def test_feedback_turned_off_thanks_nobody(server: Server) -> None:
     # Given an instance without feedback, When the code comes, Then it is answered without a text
     server.store(question())
     [outcome] = conversation(FakeAws(), Clock(), replyFeedbackEnabled=False).answer([reply()])
-    assert (outcome.done, outcome.text, len(server.told)) == (True, "", 1)
+    assert (outcome.done, text_of(outcome), len(server.told)) == (True, "", 1)
 
 
 def test_answer_of_the_own_origination_number_is_taken_and_not_thanked(server: Server) -> None:
@@ -3388,7 +3402,7 @@ def test_injected_answer_that_the_poller_tells_later_is_not_thanked(server: Serv
 def test_claims_of_more_than_a_day_are_left_to_the_operator(server: Server) -> None:
     # Given a claim of a day ago, When claims are delivered, Then it is not told
     server.store(question(claim=claim(at=NOW - DAY)))
-    assert conversation(FakeAws(), Clock()).look_after() == sms.Sweep([], {})
+    assert conversation(FakeAws(), Clock()).look_after() == sms.Sweep([], [], {}, math.inf)
     assert server.told == []
 
 
@@ -3735,13 +3749,19 @@ def test_send_notification_that_aws_refuses_is_a_sentence(war_room: WarRoom, ser
     assert server.questions == []
 
 
-TABLE_HEAD = "|EntitlementID|PhoneNumber|ReplyCodes|Message|Created|ExpiresAt|AgeHours|Answered|Locked|OptedOut|"
+TABLE_HEAD = (
+    "|EntitlementID|PhoneNumber|Status|ReplyCodes|Message|Created|ExpiresAt|RemindersLeft|AgeHours|Answered|Locked"
+    "|OptedOut|"
+)
 
 
 def listed(war_room: WarRoom, **args: str) -> list[dict[str, Any]]:
     context, _ = war_room.result("aws-sns-sms-list-entitlements", **args)
     [(key, rows)] = context.items()
-    assert key == "AWS.SNS.SMS.Entitlement(val.EntitlementID && val.EntitlementID == obj.EntitlementID)"
+    assert key == (
+        "AWS.SNS.SMS.Entitlement(val.EntitlementID && val.EntitlementID == obj.EntitlementID && "
+        "val.PhoneNumber && val.PhoneNumber == obj.PhoneNumber)"
+    )
     return list(rows)
 
 
@@ -3758,10 +3778,13 @@ def test_list_entitlements_shows_open_questions_newest_first(war_room: WarRoom, 
         {
             "EntitlementID": f"{GUID}@1234|approval_task",
             "PhoneNumber": "+14255550182",
+            "Status": "Open",
             "ReplyCodes": "OK (7)",
             "Message": "x" * 100,
             "Created": "2025-12-31T23:45:00Z",
             "ExpiresAt": "2026-01-02T00:00:00Z",
+            "RemindersLeft": 0,
+            "DefaultResponse": None,
             "AgeHours": 0.25,
             "Answered": False,
             "AnsweredAt": None,
@@ -3773,10 +3796,13 @@ def test_list_entitlements_shows_open_questions_newest_first(war_room: WarRoom, 
         {
             "EntitlementID": "00000002-0000-4000-8000-000000000000@77|3",
             "PhoneNumber": "+14255550183",
+            "Status": "Open",
             "ReplyCodes": "Yes (1234) or No (5678)",
             "Message": "Restart db-7?",
             "Created": "2025-12-31T22:30:00Z",
             "ExpiresAt": "2026-01-01T01:00:00Z",
+            "RemindersLeft": 0,
+            "DefaultResponse": None,
             "AgeHours": 1.5,
             "Answered": False,
             "AnsweredAt": None,
@@ -3813,8 +3839,8 @@ def test_list_entitlements_is_a_table_to_read(war_room: WarRoom, server: Server)
     title, head, _, row = readable.strip().split("\n")
     assert (title, head) == ("### Entitlements", TABLE_HEAD)
     assert row == (
-        "| 00000001-0000-4000-8000-000000000000@77\\|3 | +14255550182 | Yes (1234) or No (5678) | Restart<br>db\\|7? "
-        "| 2026-01-01T00:00:00Z | 2026-01-02T00:00:00Z | 0.0 | False | False | False |"
+        "| 00000001-0000-4000-8000-000000000000@77\\|3 | +14255550182 | Open | Yes (1234) or No (5678) | Restart<br>db\\|7? "
+        "| 2026-01-01T00:00:00Z | 2026-01-02T00:00:00Z | 0 | 0.0 | False | False | False |"
     )
 
 
@@ -4789,9 +4815,9 @@ def test_feedback_desk_sends_in_other_threads_and_logs_failures_from_the_one_tha
     # When it gets an outcome with a text, one without, and one more with a text
     silent = sms.Outcome(sms.Verdict(reply(), sms.Meaning.UNCLEAR), done=True)
     health = sms.Health()
-    desk.send([replace(silent, text="one"), silent])
+    desk.send([replace(silent, texts=(sms.Sms(PHONE, "one"),)), silent])
     wait(desk._sending, 10)
-    desk.send([replace(silent, text="two")])
+    desk.send([replace(silent, texts=(sms.Sms(PHONE, "two"),))])
     wait(desk._sending, 10)
     # Then nothing is logged before it is asked to, then once
     assert server.errors == []
@@ -4856,6 +4882,7 @@ def test_main_knows_every_command_of_the_yaml(war_room: WarRoom) -> None:
         "send-notification",
         "aws-sns-sms-send-notification",
         "aws-sns-sms-list-entitlements",
+        "aws-sns-sms-cancel-entitlement",
         "aws-sns-sms-inject-reply",
     }
     assert [name for name, answer in answers.items() if "is not a command" in answer] == []
