@@ -39,7 +39,7 @@ class Entitlement:
 
 @dataclass
 class Task:
-    """A playbook task that waits for an answer. `completed_at` is monotonic seconds."""
+    """A playbook task that waits for an answer. `completed_at` is monotonic seconds, `entry` the id of the answer's."""
 
     number: str
     name: str
@@ -48,14 +48,15 @@ class Task:
     content: str | None = None
     branch: str | None = None
     completed_at: float | None = None
+    entry: str = ""
     _completed: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @property
     def completed(self) -> bool:
         return self._completed.is_set()
 
-    def complete(self, content: str) -> None:
-        self.content = content
+    def complete(self, content: str, entry: str = "") -> None:
+        self.content, self.entry = content, entry
         self.branch = next((label for label in self.branches if label.lower() == content.lower()), DEFAULT_BRANCH)
         self.completed_at = time.monotonic()
         self._completed.set()
@@ -105,6 +106,14 @@ class Incident:
             merge(self.context, entry.get("EntryContext") or {})
             return self.add_entry(entry)
 
+    def entry(self, number: str) -> Entry:
+        """The war room entry with that id. Raises IncidentError when there is none."""
+        with self._lock:
+            found = next((entry for entry in self.war_room if entry["ID"] == number), None)
+        if found is None:
+            raise IncidentError(f"There is no entry {number} in incident {self.id}.")
+        return found
+
     def register(self, entitlement: Entitlement) -> None:
         with self._lock:
             self.entitlements[entitlement.guid.lower()] = entitlement
@@ -122,13 +131,13 @@ class Incident:
             if entitlement.uses and not entitlement.persistent:
                 return False, None
             entitlement.uses += 1
-            self.add_entry(_answer_entry(content, email, entitlement.reply_entries_tag))
-            return True, self._complete(task, content)
+            entry = self.add_entry(_answer_entry(content, email, entitlement.reply_entries_tag))
+            return True, self._complete(task, content, entry["ID"])
 
-    def _complete(self, task: str, content: str) -> Task | None:
+    def _complete(self, task: str, content: str, entry: str) -> Task | None:
         waiting = self._waiting(task)
         if waiting is not None:
-            waiting.complete(content)
+            waiting.complete(content, entry)
         return waiting
 
     def _waiting(self, task: str) -> Task | None:

@@ -255,6 +255,8 @@ class Server:
         texts = {key: _argument_text(value) for key, value in args.items() if value is not None}
         if name == "addEntitlement":
             return [self._add_entitlement(incident, texts)]
+        if name == "getEntry":
+            return [_entry(incident, texts.get("id", ""))]
         targets = {key: texts.pop(key) for key in TARGETS if texts.get(key)}
         if name in self.scripts:
             return self._run_script(self.scripts[name], texts | self.scripts[name].own(targets), incident)
@@ -535,6 +537,13 @@ def _add_entitlement(incident: Incident, args: Mapping[str, str]) -> Entry:
         "Brand": "Builtin",
         "ModuleName": "InnerServicesModule",
     }
+
+
+def _entry(incident: Incident, number: str) -> Entry:
+    try:
+        return incident.entry(number)
+    except IncidentError as error:
+        return error_entry(str(error))
 
 
 def _builtin_type(error: Exception) -> str:
