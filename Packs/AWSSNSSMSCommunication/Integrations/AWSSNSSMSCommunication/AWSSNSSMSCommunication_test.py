@@ -3839,8 +3839,8 @@ def test_list_entitlements_is_a_table_to_read(war_room: WarRoom, server: Server)
     title, head, _, row = readable.strip().split("\n")
     assert (title, head) == ("### Entitlements", TABLE_HEAD)
     assert row == (
-        "| 00000001-0000-4000-8000-000000000000@77\\|3 | +14255550182 | Open | Yes (1234) or No (5678) | Restart<br>db\\|7? "
-        "| 2026-01-01T00:00:00Z | 2026-01-02T00:00:00Z | 0 | 0.0 | False | False | False |"
+        "| 00000001-0000-4000-8000-000000000000@77\\|3 | +14255550182 | Open | Yes (1234) or No (5678) "
+        "| Restart<br>db\\|7? | 2026-01-01T00:00:00Z | 2026-01-02T00:00:00Z | 0 | 0.0 | False | False | False |"
     )
 
 
@@ -4895,3 +4895,959 @@ def test_main_of_the_poller_raises_what_the_server_handles(server: Server, monke
     monkeypatch.setattr(demisto, "params", params)
     with pytest.raises(Exception, match=r"^long-running-execution failed: ZeroDivisionError: division by zero\.$"):
         sms.main()
+
+
+# ---------------------------------------------------------------- lifetimes, reminders and several people
+
+THIRD_PHONE = "+14255550184"
+MINUTE = 60.0
+SOMEONE_ELSE = "This question was answered by someone else."
+NOT_A_DURATION = 'but it must be a duration up to 366 days such as "15 minutes" or "2 hours". Nothing was sent.'
+
+
+def timed(number: int = 1, phone: str = PHONE, **changes: Any) -> sms.Question:
+    """A question of a quarter of an hour with a default response; lifetime, reminders and others are its terms."""
+    names = ("lifetime", "default", "reminders", "every", "thanks")
+    given = {name: changes.pop(name) for name in names if name in changes}
+    terms = sms.Terms(**{"lifetime": 15 * MINUTE, "default": "NoResponse", **given})
+    return question(number, phone, **{"expires": NOW + terms.lifetime, "terms": terms, **changes})
+
+
+def reminding(number: int = 1, phone: str = PHONE, **changes: Any) -> sms.Question:
+    """The same, reminded after five and after ten minutes."""
+    return timed(number, phone, **{"reminders": 2, "every": 5 * MINUTE, **changes})
+
+
+def expired(at: float = NOW + 15 * MINUTE, **changes: Any) -> sms.Claim:
+    return claim("NoResponse", "", reply_id="", at=at, ending=sms.Status.EXPIRED, **changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("30 seconds", 30.0),
+        ("1 second", 1.0),
+        ("15 minutes", 900.0),
+        ("15", 900.0),
+        ("0.5", 30.0),
+        ("2 hours", 7200.0),
+        ("1.5 hours", 5400.0),
+        ("1 day", 86400.0),
+        ("366 days", 31622400.0),
+        (" 2  HOURS ", 7200.0),
+        ("2hours", 7200.0),
+    ],
+)
+def test_duration_is_read_in_seconds(text: str, seconds: float) -> None:
+    # Given a duration in words, When parsed, Then it is seconds; a number alone is minutes
+    assert sms.parse_duration(text, "lifetime") == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("soon", "0", "0 minutes", "-5", "5 weeks", "15 m", "1 hour 30 minutes", "367 days", "1e3", "", "nan", "1,5"),
+        "٣ minutes",
+    ],
+)
+def test_what_is_no_duration_is_refused_by_the_name_of_its_argument(text: str) -> None:
+    # Given something else, When parsed, Then the sentence names the argument and shows two examples
+    with pytest.raises(sms.InputError) as error:
+        sms.parse_duration(text, "reminderInterval")
+    assert str(error.value) == f'reminderInterval is "{text}", {NOT_A_DURATION}'
+
+
+@pytest.mark.parametrize(
+    ("args", "terms"),
+    [
+        pytest.param({}, sms.Terms(DAY, every=DAY), id="nothing: the lifetime of the instance"),
+        pytest.param({"lifetime": ""}, sms.Terms(DAY, every=DAY), id="empty lifetime"),
+        pytest.param({"lifetime": "15"}, sms.Terms(900.0, every=900.0), id="lifetime"),
+        pytest.param(
+            {"lifetime": "1 hour", "defaultResponse": " NoResponse "},
+            sms.Terms(3600.0, default="NoResponse", every=3600.0),
+            id="default response, trimmed",
+        ),
+        pytest.param(
+            {"lifetime": "15", "reminders": "2"}, sms.Terms(900.0, reminders=2, every=300.0), id="reminders spread"
+        ),
+        pytest.param(
+            {"lifetime": "15", "reminders": " 2 ", "reminderInterval": "7 minutes"},
+            sms.Terms(900.0, reminders=2, every=420.0),
+            id="reminders with an interval",
+        ),
+        pytest.param(
+            {"lifetime": "15", "reminders": "0", "reminderInterval": "20"},
+            sms.Terms(900.0, every=1200.0),
+            id="interval without reminders",
+        ),
+        pytest.param(
+            {"reply": "{chosen_option}: thanks"},
+            sms.Terms(DAY, every=DAY, thanks="{chosen_option}: thanks"),
+            id="reply",
+        ),
+    ],
+)
+def test_terms_are_read_from_the_arguments(args: dict[str, str], terms: sms.Terms) -> None:
+    # Given arguments and an instance with a lifetime of a day, When parsed, Then they are the terms
+    assert sms.parse_terms(args, DAY) == terms
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        pytest.param({"lifetime": "soon"}, f'lifetime is "soon", {NOT_A_DURATION}', id="lifetime"),
+        pytest.param({"lifetime": "x" * 99}, f'lifetime is "{"x" * 40}", {NOT_A_DURATION}', id="long lifetime"),
+        pytest.param(
+            {"reminders": "2", "reminderInterval": "often"},
+            f'reminderInterval is "often", {NOT_A_DURATION}',
+            id="interval",
+        ),
+        pytest.param(
+            {"reminders": "many"},
+            'reminders is "many", but it must be a whole number from 0 to 999. Nothing was sent.',
+            id="reminders in words",
+        ),
+        pytest.param(
+            {"reminders": "-1"},
+            'reminders is "-1", but it must be a whole number from 0 to 999. Nothing was sent.',
+            id="reminders below 0",
+        ),
+        pytest.param(
+            {"lifetime": "15", "reminders": "3", "reminderInterval": "5"},
+            "reminders is 3, but only 2 fit into the lifetime of 900 seconds with 300 seconds between them. "
+            "Nothing was sent.",
+            id="the last reminder at the very end",
+        ),
+        pytest.param(
+            {"lifetime": "15", "reminders": "1", "reminderInterval": "1 hour"},
+            "reminders is 1, but only 0 fit into the lifetime of 900 seconds with 3600 seconds between them. "
+            "Nothing was sent.",
+            id="none fits",
+        ),
+        pytest.param(
+            {"reply": "Thanks {name}"},
+            'reply is "Thanks {name}", but it must be a text with no variables but '
+            "{reply_code} {chosen_option} {phone_number}.",
+            id="variable",
+        ),
+        pytest.param(
+            {"reply": "Thanks }"},
+            'reply is "Thanks }", but it must be a text with no variables but '
+            "{reply_code} {chosen_option} {phone_number} (a brace of its own is written twice: {{ or }}).",
+            id="brace",
+        ),
+    ],
+)
+def test_terms_that_cannot_be_used_are_refused_before_anything_is_sent(
+    war_room: WarRoom, server: Server, args: dict[str, str], sentence: str
+) -> None:
+    # Given a bad argument, When a question is asked, Then the sentence names it, nothing is sent and nothing stored
+    message = f"Restart db-7? - Reply Yes or No: {GUID}@1234|7"
+    assert war_room.error("send-notification", to=PHONE, message=message, **args) == sentence
+    assert (war_room.aws.texts, server.context) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("additional", "options"),
+    [
+        ("", ("Yes", "No")),
+        ("  ", ("Yes", "No")),
+        ("Later", ("Yes", "No", "Later")),
+        ("Later, Ask Bob ,c,d,e,f,g,h", ("Yes", "No", "Later", "Ask Bob", "c", "d", "e", "f", "g", "h")),
+    ],
+)
+def test_further_options_follow_those_of_the_message(additional: str, options: tuple[str, ...]) -> None:
+    # Given a question and further options, When joined, Then they are its options, trimmed, in their order
+    assert sms.with_options(ask_text(1), additional).options == options
+
+
+@pytest.mark.parametrize(
+    ("additional", "sentence"),
+    [
+        ("a,b,c,d,e,f,g,h,i", "The message offers 11 options, but at most 10 are accepted. Nothing was sent."),
+        (
+            "Later,YES",
+            (
+                "Option 4 of the message is the same as option 1, whatever the case, but each must be a text of its own. "
+                "Nothing was sent."
+            ),
+        ),
+        ("a,,b", "Option 4 of the message is empty, but each must be a text of its own. Nothing was sent."),
+    ],
+)
+def test_further_options_that_cannot_be_used_are_refused(additional: str, sentence: str) -> None:
+    # Given too many, the same again, or nothing between commas, When joined, Then a sentence says so
+    with pytest.raises(sms.InputError) as error:
+        sms.with_options(ask_text(1), additional)
+    assert str(error.value) == sentence
+
+
+def test_send_notification_takes_the_terms_and_the_further_options(war_room: WarRoom, server: Server) -> None:
+    # Given a question with everything, When it is asked
+    context, _ = war_room.result(
+        "send-notification",
+        to=PHONE,
+        message=f"Restart db-7? - Reply Yes or No: {GUID}@1234|7",
+        lifetime="15 minutes",
+        defaultResponse="NoResponse",
+        reminders="2",
+        reminderInterval="5 minutes",
+        additionalOptions="Later",
+        reply="Thanks.",
+    )
+    # Then the phone gets three codes, and the terms are stored
+    assert war_room.aws.texts == [(PHONE, "Restart db-7?\nYes (0000) or No (0001) or Later (0002)")]
+    assert context["AWS.SNS.SMS"]["CodesToOptions"] == {"0000": "Yes", "0001": "No", "0002": "Later"}
+    [stored] = server.questions
+    assert stored.terms == sms.Terms(900.0, "NoResponse", 2, 300.0, "Thanks.")
+    assert stored.expires == NOW + 900
+
+
+def test_question_whose_reminder_would_be_too_long_is_refused(war_room: WarRoom, server: Server) -> None:
+    # Given a question that fits one SMS, but not with the head of a reminder
+    text = "x" * (1530 - len("\nYes (0000) or No (0001)"))
+    message = f"{text} - Reply Yes or No: {GUID}@1234|7"
+    # When it is asked with a reminder, Then nothing is sent; without one, it is
+    assert war_room.error("send-notification", to=PHONE, message=message, reminders="1") == (
+        "The SMS would be 1540 characters long, but at most 1530 are allowed (1530 in the GSM-7 alphabet, 630 with any "
+        "other character). Shorten it. Nothing was sent."
+    )
+    assert war_room.aws.texts == []
+    war_room.result("send-notification", to=PHONE, message=message)
+    assert len(war_room.aws.texts) == 1
+
+
+# ---- the end of a lifetime
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        pytest.param(timed(expires=NOW + 1), id="not over yet"),
+        pytest.param(question(expires=NOW), id="no default response"),
+        pytest.param(timed(expires=NOW, claim=claim()), id="answered"),
+        pytest.param(timed(expires=NOW, closed=sms.Status.CANCELLED), id="cancelled"),
+    ],
+)
+def test_question_that_does_not_end_now_is_left_alone(known: sms.Question) -> None:
+    # Given a question, When time passes, Then it is the very same state: nothing is written
+    before = state(known)
+    after, verdicts = sms.end_overdue(before, NOW)
+    assert after is before
+    assert verdicts == []
+
+
+@pytest.mark.parametrize("late", [0.0, 3 * DAY])
+def test_question_past_its_lifetime_is_claimed_with_its_default_response(late: float) -> None:
+    # Given a question whose lifetime ends now, or ended three days ago as no poller ran
+    known = timed(expires=NOW - late)
+    # When time passes
+    after, [verdict] = sms.end_overdue(state(known), NOW)
+    # Then it is claimed with the default response, as Expired
+    ended = replace(known, claim=expired(at=NOW))
+    assert after == state(ended)
+    assert (verdict.meaning, verdict.match, verdict.feedback) == (sms.Meaning.ENDING, sms.Match(ended, ""), "")
+
+
+def test_question_to_several_phones_ends_once_with_the_last_of_them() -> None:
+    # Given a question that was asked of a second phone a minute later
+    earlier, later = timed(1, PHONE), timed(1, OTHER_PHONE, expires=NOW + 16 * MINUTE)
+    both = state(earlier, later)
+    # When the first has ended, Then nothing happens; when the second has, Then it is claimed once for both
+    assert sms.end_overdue(both, NOW + 15 * MINUTE) == (both, [])
+    after, verdicts = sms.end_overdue(both, NOW + 16 * MINUTE)
+    assert [verdict.reply.phone for verdict in verdicts] == [PHONE]
+    assert after == state(
+        replace(earlier, claim=expired(at=NOW + 16 * MINUTE)), replace(later, closed=sms.Status.EXPIRED)
+    )
+
+
+def test_each_of_many_overdue_questions_ends() -> None:
+    # Given three questions that are over and one that is not, When time passes, Then the three are claimed
+    questions = [timed(1, expires=NOW), timed(2, expires=NOW - 1), timed(3, OTHER_PHONE, expires=NOW), timed(4)]
+    after, verdicts = sms.end_overdue(state(*questions), NOW)
+    ended = {verdict.match.question.entitlement for verdict in verdicts if verdict.match}
+    assert ended == {entitlement(1), entitlement(2), entitlement(3)}
+    assert after.taken() == {entitlement(number).key for number in (1, 2, 3)}
+
+
+def test_overdue_question_is_not_purged_before_its_task_has_its_default_response() -> None:
+    # Given questions that ended a year ago: with a default response nobody was told, told, cancelled, and without one
+    long_ago = NOW - 365 * DAY
+    untold, cancelled = timed(1, expires=long_ago), timed(3, expires=long_ago, closed=sms.Status.CANCELLED)
+    told = timed(2, expires=long_ago, claim=expired(at=long_ago, told_at=long_ago))
+    # When purged, Then the first alone stays
+    assert sms.purge(state(untold, told, cancelled, question(4, expires=long_ago)), DAY, NOW) == state(untold)
+
+
+# ---- reminders
+
+
+@pytest.mark.parametrize(
+    ("minutes", "seconds", "reminded", "texts"),
+    [
+        pytest.param(4, 59, 0, 0, id="before the first"),
+        pytest.param(5, 0, 1, 1, id="at the first"),
+        pytest.param(5, 20, 1, 1, id="as late as the grace"),
+        pytest.param(5, 21, 1, 0, id="later than the grace: left out"),
+        pytest.param(10, 1, 2, 1, id="at the second, the first missed: one text"),
+        pytest.param(10, 30, 2, 0, id="both missed"),
+        pytest.param(14, 59, 2, 0, id="no third one"),
+    ],
+)
+def test_reminder_goes_out_at_its_moment_or_not_at_all(minutes: int, seconds: int, reminded: int, texts: int) -> None:
+    # Given a question with reminders after five and ten minutes, When it is looked at once with a grace of 20 seconds
+    after, sent = sms.remind(state(reminding()), 20.0, NOW + minutes * MINUTE + seconds)
+    # Then moments that have passed are counted, and the last is a text when it is not too late
+    assert [known.reminded for known in after.all()] == [reminded]
+    assert sent == [sms.Sms(PHONE, "Reminder: Restart db-7?\nYes (1234) or No (5678)")] * texts
+
+
+def test_reminder_is_given_once_and_the_next_one_at_its_time() -> None:
+    # Given a question with two reminders
+    known, sent = state(reminding()), list[tuple[int, sms.Sms]]()
+    # When it is looked at every ten seconds for its lifetime
+    for second in range(0, 900, 10):
+        known, due = sms.remind(known, 20.0, NOW + second)
+        sent += [(second, each) for each in due]
+    # Then there are two, at five and at ten minutes
+    assert [second for second, _ in sent] == [300, 600]
+
+
+@pytest.mark.parametrize(
+    "questions",
+    [
+        pytest.param([reminding(claim=claim())], id="answered"),
+        pytest.param([reminding(closed=sms.Status.CANCELLED)], id="cancelled"),
+        pytest.param([reminding(expires=NOW + 5 * MINUTE)], id="over"),
+        pytest.param([reminding(), timed(1, OTHER_PHONE, claim=claim())], id="answered by another phone"),
+        pytest.param([reminding(reminded=1)], id="reminded before"),
+        pytest.param([timed()], id="no reminders"),
+    ],
+)
+def test_no_reminder_where_none_is_due(questions: list[sms.Question]) -> None:
+    # Given a question at the moment of its first reminder, When looked at, Then none goes out and nothing is written
+    before = state(*questions)
+    after, sent = sms.remind(before, 20.0, NOW + 5 * MINUTE)
+    assert after is before
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("questions", "moment"),
+    [
+        pytest.param([], None, id="nothing stored"),
+        pytest.param([question()], None, id="no default response and no reminders"),
+        pytest.param([timed()], NOW + 15 * MINUTE, id="the end"),
+        pytest.param([reminding()], NOW + 5 * MINUTE, id="the first reminder"),
+        pytest.param([reminding(reminded=1)], NOW + 10 * MINUTE, id="the second reminder"),
+        pytest.param([reminding(reminded=2)], NOW + 15 * MINUTE, id="all reminded: the end"),
+        pytest.param([reminding(reminded=1, default="")], NOW + 10 * MINUTE, id="a reminder without a default"),
+        pytest.param([reminding(), timed(2, expires=NOW + MINUTE)], NOW + MINUTE, id="the earliest of all"),
+        pytest.param([reminding(claim=claim())], None, id="answered"),
+        pytest.param([reminding(closed=sms.Status.ANSWERED)], None, id="closed"),
+    ],
+)
+def test_next_moment_is_the_earliest_end_or_reminder(questions: list[sms.Question], moment: float | None) -> None:
+    # Given questions, When asked for what comes next, Then it is that moment
+    assert sms.next_moment(state(*questions), NOW) == moment
+
+
+def test_question_asked_again_is_reminded_of_no_moment_that_has_passed(server: Server) -> None:
+    # Given an open question that is asked again six minutes later, with reminders every five minutes
+    aws, clock = FakeAws(), Clock()
+    talk = conversation(aws, clock)
+    talk.ask(QUESTION, PHONE, sms.Terms(15 * MINUTE))
+    clock.now += 6 * MINUTE
+    talk.ask(QUESTION, PHONE, sms.Terms(15 * MINUTE, reminders=2, every=5 * MINUTE))
+    # When time passes now, Then no reminder goes out
+    assert talk.look_after().reminders == []
+    assert [(known.reminded, known.expires) for known in server.questions] == [(1, NOW + 21 * MINUTE)]
+
+
+def test_refused_second_send_puts_back_the_terms_of_the_first(server: Server) -> None:
+    # Given an open question, and an AWS that refuses it when it is asked again on other terms
+    aws, clock = FakeAws(None, refused("InvalidParameter")), Clock()
+    talk = conversation(aws, clock)
+    talk.ask(QUESTION, PHONE, sms.Terms(15 * MINUTE, "NoResponse"))
+    before = server.questions
+    with pytest.raises(sms.AwsError):
+        talk.ask(QUESTION, PHONE, sms.Terms(60 * MINUTE, "Nobody", 2, 5 * MINUTE))
+    # Then it is as it was
+    assert server.questions == before
+
+
+# ---- several people
+
+
+def test_answer_closes_the_copies_of_the_others_and_nothing_else() -> None:
+    # Given a question to three phones, one of which was cancelled, and another question
+    first_copy, second, third = question(1), question(1, OTHER_PHONE), question(1, THIRD_PHONE)
+    cancelled, other = replace(third, closed=sms.Status.CANCELLED), question(2, OTHER_PHONE, codes={"0042": "Later"})
+    # When the first phone answers
+    after, _ = sms.claim_replies(state(first_copy, second, cancelled, other), [reply()], settings(), NOW)
+    # Then the second copy is closed by the same change, the cancelled one and the other question are as they were
+    answered = replace(first_copy, claim=claim())
+    assert after == state(answered, replace(second, closed=sms.Status.ANSWERED), cancelled, other)
+
+
+def test_two_phones_that_answer_in_one_batch_are_one_answer() -> None:
+    # Given a question to two phones, When both send a code, Then the first counts and the other is told
+    both = state(question(1), question(1, OTHER_PHONE, codes={"0042": "Yes"}))
+    replies = [reply("5678", "r-1"), reply("0042", "r-2", OTHER_PHONE)]
+    after, verdicts = sms.claim_replies(both, replies, settings(), NOW)
+    assert [verdict.meaning for verdict in verdicts] == [sms.Meaning.ANSWER, sms.Meaning.OVER]
+    assert verdicts[1].feedback == "This question was answered by someone else."
+    assert [known.claim.option for known in after.all() if known.claim] == ["No"]
+
+
+@pytest.mark.parametrize(
+    ("known", "text"),
+    [
+        pytest.param(question(claim=claim(told_at=NOW)), "You already answered: Yes.", id="answered"),
+        pytest.param(question(closed=sms.Status.ANSWERED), SOMEONE_ELSE, id="by someone else"),
+        pytest.param(
+            question(closed=sms.Status.CANCELLED),
+            "This question is closed, your reply came too late.",
+            id="cancelled without a response",
+        ),
+        pytest.param(
+            question(claim=claim("Later", "", reply_id="", ending=sms.Status.CANCELLED)),
+            "This question is closed, your reply came too late.",
+            id="cancelled with a response",
+        ),
+        pytest.param(
+            question(claim=expired(at=NOW)), "This question is closed, your reply came too late.", id="expired"
+        ),
+        pytest.param(
+            question(closed=sms.Status.EXPIRED), "This question is closed, your reply came too late.", id="copy"
+        ),
+        pytest.param(
+            question(expires=NOW), "This question is closed, your reply came too late.", id="over, not claimed yet"
+        ),
+    ],
+)
+@pytest.mark.parametrize("said", ["5678", "5678 no"])
+def test_reply_to_a_question_that_is_over_is_told_how_it_ended(known: sms.Question, text: str, said: str) -> None:
+    # Given a question that is over, When one of its codes comes, Then the text says why it is too late
+    _, [verdict] = sms.claim_replies(state(known), [reply(said, "r-2")], settings(), NOW)
+    assert (verdict.meaning, verdict.match, verdict.feedback) == (sms.Meaning.OVER, None, text)
+
+
+def settled(*questions: sms.Question, feedback: bool = True, phones: Any = None) -> tuple[sms.State, sms.Settled]:
+    """The first question's claim settled, without an error."""
+    known = replace(state(*questions), phones=phones or {})
+    match = sms.Match(questions[0], "1234")
+    return sms.settle(known, [match], {questions[0].entitlement.key: ""}, NOW, feedback=feedback)
+
+
+ANSWERED_FIRST = question(1, claim=claim())
+CLOSED_COPY = question(1, OTHER_PHONE, closed=sms.Status.ANSWERED)
+
+
+def test_others_who_were_asked_hear_of_the_answer_once() -> None:
+    # Given an answer, two closed copies, one that was cancelled before, and another question that somebody answered
+    third = question(1, THIRD_PHONE, closed=sms.Status.ANSWERED)
+    cancelled = question(1, "+14255550185", closed=sms.Status.CANCELLED)
+    after, result = settled(
+        ANSWERED_FIRST, CLOSED_COPY, third, cancelled, replace(CLOSED_COPY, entitlement=entitlement(2))
+    )
+    # When settled, Then both hear of it once, and it counts as feedback to each
+    assert result.notices[entitlement(1).key] == (
+        sms.Sms(OTHER_PHONE, "This question was answered by someone else."),
+        sms.Sms(THIRD_PHONE, "This question was answered by someone else."),
+    )
+    assert [len(after.phone(phone).feedback) for phone in (PHONE, OTHER_PHONE, THIRD_PHONE)] == [0, 1, 1]
+
+
+def test_others_hear_nothing_without_feedback() -> None:
+    # Given an instance without feedback, When an answer is settled, Then nobody else hears of it, nothing is counted
+    after, result = settled(ANSWERED_FIRST, CLOSED_COPY, feedback=False)
+    assert (result.notices, after.phones) == ({}, {})
+
+
+@pytest.mark.parametrize(("count", "texts"), [(2, 1), (3, 0)])
+def test_others_hear_of_an_answer_within_the_limit_of_an_hour(count: int, texts: int) -> None:
+    # Given a phone that got so many feedback texts within the hour, When an answer is settled, Then three is the limit
+    known = {OTHER_PHONE: sms.PhoneRecord(feedback=events(*range(count), at=NOW - 60))}
+    _, result = settled(ANSWERED_FIRST, CLOSED_COPY, phones=known)
+    assert len(result.notices[entitlement(1).key]) == texts
+
+
+@pytest.mark.parametrize(
+    "ending", [expired(at=NOW), claim("Later", "", reply_id="", ending=sms.Status.CANCELLED)], ids=["end", "cancel"]
+)
+def test_nobody_hears_of_an_end_that_is_no_answer(ending: sms.Claim) -> None:
+    # Given a claim that no phone made, When settled, Then nobody gets a text
+    _, result = settled(question(1, claim=ending), question(1, OTHER_PHONE, closed=ending.ending))
+    assert result.notices == {}
+
+
+def test_nobody_hears_of_an_answer_that_xsoar_did_not_take() -> None:
+    # Given a claim that XSOAR refuses, When settled, Then the others are not told yet
+    known = state(ANSWERED_FIRST, CLOSED_COPY)
+    errors = {entitlement(1).key: "XSOAR is busy."}
+    _, result = sms.settle(known, [sms.Match(ANSWERED_FIRST, "1234")], errors, NOW, feedback=True)
+    assert result.notices == {}
+
+
+def test_answer_thanks_one_and_tells_the_others_in_one_outcome(server: Server) -> None:
+    # Given a question to two phones, When the first answers
+    server.store(question(1), question(1, OTHER_PHONE))
+    [outcome] = conversation(FakeAws(), Clock()).answer([reply()])
+    # Then both texts are there, and the same reply again brings none
+    assert outcome.texts == (
+        sms.Sms(PHONE, "1234 - Thank you for your response!"),
+        sms.Sms(OTHER_PHONE, "This question was answered by someone else."),
+    )
+    assert conversation(FakeAws(), Clock()).answer([reply()])[0].texts == ()
+
+
+# ---- the thank-you of one question
+
+
+@pytest.mark.parametrize(
+    ("thanks", "text"),
+    [
+        ("", "1234 - Thank you for your response!"),
+        ("{chosen_option} it is ({reply_code}, {phone_number}).", "Yes it is (1234, +14255550182)."),
+        ("Thanks {{all}}", "Thanks {all}"),
+    ],
+)
+def test_question_with_a_reply_of_its_own_thanks_with_it(server: Server, thanks: str, text: str) -> None:
+    # Given a question with a reply of its own, or none, When it is answered, Then that is the thank-you
+    server.store(timed(thanks=thanks))
+    assert text_of(conversation(FakeAws(), Clock()).answer([reply()])[0]) == text
+
+
+# ---- telling what time brought
+
+
+def test_look_after_tells_the_default_response_and_thanks_nobody(server: Server) -> None:
+    # Given a question that is over
+    server.store(timed(expires=NOW), question(2))
+    # When time passes
+    sweep = conversation(FakeAws(), Clock()).look_after()
+    # Then XSOAR has the default response, recorded as Expired, and no text goes out
+    assert server.told == [("77", "00000001-0000-4000-8000-000000000000", PHONE, "NoResponse", "3")]
+    assert [(outcome.done, outcome.texts) for outcome in sweep.outcomes] == [(True, ())]
+    assert server.questions == [timed(expires=NOW, claim=expired(at=NOW, told_at=NOW)), question(2)]
+    assert sweep.next_in == math.inf
+
+
+def test_look_after_says_when_the_next_thing_is_due(server: Server) -> None:
+    # Given a question with a reminder in five minutes, When looked after a minute later, Then that is in four
+    server.store(reminding())
+    assert conversation(FakeAws(), Clock(NOW + MINUTE)).look_after().next_in == 4 * MINUTE
+
+
+def test_one_question_that_xsoar_refuses_holds_up_no_other(server: Server) -> None:
+    # Given three questions that are over, of which XSOAR refuses the first
+    server.store(*(timed(number, expires=NOW) for number in (1, 2, 3)))
+    server.fail = {"tell": [RuntimeError("no such incident")]}
+    # When time passes, Then the others are told, and the first stays claimed with its error
+    conversation(FakeAws(), Clock()).look_after()
+    assert [answer[1][:8] for answer in server.told] == ["00000002", "00000003"]
+    error = "XSOAR did not take the answer: RuntimeError: no such incident."
+    assert server.questions[0].claim == expired(at=NOW, error=error)
+
+
+def test_claims_are_told_again_only_when_asked_for(server: Server) -> None:
+    # Given a claim that XSOAR has not taken, and a question that is over
+    server.store(timed(1, claim=expired(at=NOW - 40)), timed(2, expires=NOW))
+    talk = conversation(FakeAws(), Clock())
+    # When only time is looked at, Then the second is told; when claims are too, Then the first
+    talk.look_after(None)
+    assert [answer[1][:8] for answer in server.told] == ["00000002"]
+    talk.look_after(30)
+    assert [answer[1][:8] for answer in server.told] == ["00000002", "00000001"]
+
+
+@pytest.mark.parametrize(
+    "call", [pytest.param("written", id="after the claim"), pytest.param("told", id="after telling")]
+)
+def test_container_that_dies_at_the_end_of_a_lifetime_tells_the_same_default_response(
+    server: Server, call: str
+) -> None:
+    # Given a container that dies after the claim, or after telling
+    server.store(timed(expires=NOW))
+    server.fail = {call: [Crash()]}
+    with pytest.raises(Crash):
+        conversation(FakeAws(), Clock()).look_after()
+    # When another one starts, Then it tells the same, and settles it
+    sweep = conversation(FakeAws(), Clock(NOW + MINUTE)).look_after()
+    assert {answer[3] for answer in server.told} == {"NoResponse"}
+    assert server.questions == [timed(expires=NOW, claim=expired(at=NOW, told_at=NOW + MINUTE))]
+    assert [outcome.texts for outcome in sweep.outcomes] == [()]
+
+
+def test_container_that_dies_after_it_counted_a_reminder_costs_the_reminder(server: Server) -> None:
+    # Given a container that dies once the reminder is counted
+    server.store(reminding())
+    server.fail = {"written": [Crash()]}
+    clock = Clock(NOW + 5 * MINUTE)
+    with pytest.raises(Crash):
+        conversation(FakeAws(), clock).look_after()
+    # When another one starts at once, Then it sends none
+    assert conversation(FakeAws(), clock).look_after().reminders == []
+
+
+@pytest.mark.parametrize(
+    ("answers_first", "option", "ending"),
+    [(True, "Yes", sms.Status.ANSWERED), (False, "NoResponse", sms.Status.EXPIRED)],
+    ids=["the answer first", "the end first"],
+)
+def test_race_of_an_answer_and_the_end_is_won_by_the_first_claim(
+    server: Server, answers_first: bool, option: str, ending: sms.Status
+) -> None:
+    # Given a question that is over, and a reply that arrived just before
+    known = timed(created=NOW - 60, expires=NOW)
+    server.store(known)
+    talk = conversation(FakeAws(), Clock())
+    timely = reply(arrived=NOW - 1)
+    # When one container claims between the read and the write of the other
+    if answers_first:
+        server.meanwhile = [lambda: talk.answer([timely]) and None]
+        talk.look_after()
+    else:
+        server.meanwhile = [lambda: talk.look_after() and None]
+        talk.answer([timely])
+    # Then XSOAR was told once, what was claimed first
+    assert [answer[3] for answer in server.told] == [option]
+    assert [known.claim and known.claim.ending for known in server.questions] == [ending]
+
+
+# ---- cancelling
+
+
+def test_cancel_without_a_response_closes_and_tells_nobody(war_room: WarRoom, server: Server) -> None:
+    # Given two open questions of a phone, one of another, one answered
+    answered = question(4, claim=claim(told_at=NOW))
+    server.store(question(1), question(2, codes={"0042": "Later"}), question(3, OTHER_PHONE), answered)
+    # When those of the phone are cancelled, the number as people write it
+    context, readable = war_room.result("aws-sns-sms-cancel-entitlement", phone_number="+1 425-555-0182")
+    # Then both are closed, no task is completed, and the result says which they were
+    assert context == {
+        "AWS.SNS.SMS.Cancelled(val.EntitlementID && val.EntitlementID == obj.EntitlementID && "
+        "val.PhoneNumber && val.PhoneNumber == obj.PhoneNumber)": [
+            {
+                "EntitlementID": f"{number}-0000-4000-8000-000000000000@77|3",
+                "PhoneNumber": "+14255550182",
+                "Response": None,
+                "Error": None,
+            }
+            for number in ("00000001", "00000002")
+        ]
+    }
+    assert readable.startswith("### Cancelled questions\n|EntitlementID|PhoneNumber|\n")
+    assert [known.closed for known in server.questions] == [sms.Status.CANCELLED, sms.Status.CANCELLED, None, None]
+    assert (server.told, war_room.aws.texts) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "00000001-0000-4000-8000-000000000000@77|3",
+        "00000001-0000-4000-8000-000000000000",
+        "00000001-0000-4000-8000-000000000000@77|3 ",
+    ],
+)
+def test_cancel_with_a_response_completes_the_task_once_and_closes_every_copy(
+    war_room: WarRoom, server: Server, wanted: str
+) -> None:
+    # Given a question to two phones, and another question
+    server.store(question(1), question(1, OTHER_PHONE), question(2))
+    # When it is cancelled with a response
+    context, _ = war_room.result("aws-sns-sms-cancel-entitlement", entitlement_id=wanted.upper(), response=" Later ")
+    # Then XSOAR is told once, both copies are over, and both are in the result
+    [rows] = context.values()
+    assert [(row["PhoneNumber"], row["Response"], row["Error"]) for row in rows] == [
+        (PHONE, "Later", None),
+        (OTHER_PHONE, "Later", None),
+    ]
+    assert server.told == [("77", "00000001-0000-4000-8000-000000000000", PHONE, "Later", "3")]
+    ended = claim("Later", "", reply_id="", told_at=NOW, ending=sms.Status.CANCELLED)
+    copy = question(1, OTHER_PHONE, closed=sms.Status.CANCELLED)
+    assert server.state == state(question(1, claim=ended), question(2), copy)
+
+
+def test_cancel_of_one_phone_with_a_response_says_that_the_other_copy_is_closed_too(
+    war_room: WarRoom, server: Server
+) -> None:
+    # Given a question to two phones, When that of the second is cancelled with a response, Then both are in the result
+    server.store(question(1), question(1, OTHER_PHONE))
+    context, _ = war_room.result("aws-sns-sms-cancel-entitlement", phone_number=OTHER_PHONE, response="Later")
+    [rows] = context.values()
+    assert [row["PhoneNumber"] for row in rows] == [PHONE, OTHER_PHONE]
+    assert [answer[3] for answer in server.told] == ["Later"]
+
+
+def test_cancel_of_one_phone_without_a_response_leaves_the_others_open(war_room: WarRoom, server: Server) -> None:
+    # Given a question to two phones, When that of the second is cancelled, Then the first can still answer
+    server.store(question(1), question(1, OTHER_PHONE))
+    war_room.result("aws-sns-sms-cancel-entitlement", phone_number=OTHER_PHONE)
+    assert [known.open_at(NOW) for known in server.questions] == [True, False]
+
+
+def test_cancel_whose_response_xsoar_refuses_says_so_and_is_told_later(war_room: WarRoom, server: Server) -> None:
+    # Given an XSOAR that is busy, When a question is cancelled with a response
+    server.store(question())
+    server.fail = {"tell": [RuntimeError("busy")]}
+    context, _ = war_room.result("aws-sns-sms-cancel-entitlement", phone_number=PHONE, response="Later")
+    # Then the row says so, and the poller tells it later
+    [[row]] = context.values()
+    assert row["Error"] == "XSOAR did not take the answer: RuntimeError: busy."
+    conversation(FakeAws(), Clock(NOW + 1)).look_after()
+    assert [answer[3] for answer in server.told] == ["Later"]
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        pytest.param([], id="nothing stored"),
+        pytest.param([question(claim=claim())], id="answer on its way"),
+        pytest.param([question(closed=sms.Status.CANCELLED)], id="cancelled before"),
+        pytest.param([timed(expires=NOW)], id="over"),
+        pytest.param([question(1, OTHER_PHONE)], id="another phone"),
+    ],
+)
+def test_cancel_of_nothing_that_is_open_is_a_sentence(
+    war_room: WarRoom, server: Server, known: list[sms.Question]
+) -> None:
+    # Given nothing open that matches, When cancelled, Then a sentence says so and nothing is written
+    server.store(*known)
+    [entry] = war_room.run("aws-sns-sms-cancel-entitlement", phone_number=PHONE, response="Later")
+    assert (entry["Type"], entry["HumanReadable"]) == (
+        1,
+        "No open question matches, so nothing was cancelled. It may have been answered or have expired.",
+    )
+    assert (server.writes, server.told) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        pytest.param(
+            {"response": "Later"},
+            "entitlement_id and phone_number are both empty, but at least one must say what to cancel.",
+            id="neither",
+        ),
+        pytest.param(
+            {"entitlement_id": "  "},
+            "entitlement_id and phone_number are both empty, but at least one must say what to cancel.",
+            id="blank",
+        ),
+        pytest.param({"phone_number": "abc"}, f'phone_number is "abc", {NOT_E164}', id="no phone"),
+    ],
+)
+def test_cancel_that_does_not_say_what_is_refused(
+    war_room: WarRoom, server: Server, args: dict[str, str], sentence: str
+) -> None:
+    # Given an open question, When cancelled without saying which, Then a sentence says so and it stays open
+    server.store(question())
+    assert war_room.error("aws-sns-sms-cancel-entitlement", **args) == sentence
+    assert server.questions == [question()]
+
+
+@pytest.mark.parametrize("cancelled_first", [True, False])
+def test_race_of_an_answer_and_a_cancellation_is_won_by_the_first_claim(server: Server, cancelled_first: bool) -> None:
+    # Given an open question, a reply and an operator
+    server.store(question())
+    talk = conversation(FakeAws(), Clock())
+
+    def cancel() -> None:
+        talk.cancel(lambda _question: True, "Later")
+
+    # When one comes between the read and the write of the other
+    server.meanwhile = [cancel if cancelled_first else lambda: talk.answer([reply()]) and None]
+    _ = talk.answer([reply()]) if cancelled_first else talk.cancel(lambda _question: True, "Later")
+    # Then XSOAR was told once, what was claimed first
+    assert [answer[3] for answer in server.told] == ["Later" if cancelled_first else "Yes"]
+
+
+# ---- what the list shows
+
+
+def test_list_shows_how_each_question_stands(war_room: WarRoom, server: Server) -> None:
+    # Given questions in every state
+    cancelled = claim("Later", "", reply_id="", told_at=NOW, ending=sms.Status.CANCELLED)
+    server.store(
+        reminding(1, reminded=1),
+        timed(2, claim=claim()),
+        reminding(3, claim=claim(told_at=NOW)),
+        timed(4, claim=expired(at=NOW, told_at=NOW)),
+        timed(5, claim=cancelled),
+        reminding(6, closed=sms.Status.CANCELLED),
+        question(7, OTHER_PHONE, closed=sms.Status.ANSWERED),
+        question(8, expires=NOW),
+        timed(9, claim=expired(at=NOW, error="Busy.")),
+    )
+    # When listed with those that are over
+    rows = {row["EntitlementID"][7]: row for row in listed(war_room, show_answered="true")}
+    # Then each says how it stands
+    assert {number: (row["Status"], row["RemindersLeft"], row["DefaultResponse"]) for number, row in rows.items()} == {
+        "1": ("Open", 1, "NoResponse"),
+        "2": ("Delivering the answer", 0, "NoResponse"),
+        "3": ("Answered", 0, "NoResponse"),
+        "4": ("Expired", 0, "NoResponse"),
+        "5": ("Cancelled", 0, "NoResponse"),
+        "6": ("Cancelled", 0, "NoResponse"),
+        "7": ("Answered", 0, None),
+        "8": ("Expired", 0, None),
+        "9": ("Delivering the answer", 0, "NoResponse"),
+    }
+    # And without them, those that can still change are there
+    assert sorted(row["EntitlementID"][7] for row in listed(war_room)) == ["1", "2", "9"]
+
+
+def test_list_has_a_row_for_each_phone_of_an_entitlement(war_room: WarRoom, server: Server) -> None:
+    # Given a question to two phones, When listed, Then there are two rows
+    server.store(question(1), question(1, OTHER_PHONE))
+    assert sorted(row["PhoneNumber"] for row in listed(war_room)) == [PHONE, OTHER_PHONE]
+
+
+# ---- stored and read
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        reminding(reminded=1, thanks="Thanks."),
+        timed(claim=expired(at=NOW, told_at=NOW)),
+        timed(claim=claim("Later", "", reply_id="", ending=sms.Status.CANCELLED)),
+        timed(closed=sms.Status.ANSWERED),
+        timed(closed=sms.Status.EXPIRED),
+        question(closed=sms.Status.CANCELLED),
+    ],
+    ids=["reminded", "expired", "cancelled with a response", "by someone else", "copy", "cancelled"],
+)
+def test_question_with_terms_is_read_as_it_was_stored(known: sms.Question) -> None:
+    # Given a question, When stored and read, Then it is the same
+    assert sms.read_state(sms.write_state(state(known))) == state(known)
+
+
+def test_state_stored_before_there_were_lifetimes_is_read() -> None:
+    # Given what an older version stored: an open question and an answered one
+    new = ("terms", "reminded", "closed")
+    old = {name: value for name, value in STORED_QUESTION.items() if name not in new}
+    old_claim = {name: value for name, value in STORED_CLAIM.items() if name != "ending"}
+    answered = {**old, "guid": "00000002-0000-4000-8000-000000000000", "claim": {**old_claim, "error": ""}}
+    # When read, Then neither ends by itself nor is reminded of, and the answer is one
+    known = sms.read_state({"entitlements": json.dumps([old, answered])})
+    assert known == state(question(1), question(2, claim=claim()))
+    assert sms.end_overdue(known, NOW + 2 * DAY) == (known, [])
+    assert sms.next_moment(known, NOW) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"terms": {"lifetime": 900.0, "unknown": 1}},
+        {"closed": "Perhaps"},
+        {"reminded": "some"},
+        {"claim": {**STORED_CLAIM, "ending": "Perhaps"}},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_stored_terms_that_cannot_be_read_are_left_alone(server: Server, changes: dict[str, Any]) -> None:
+    # Given a stored question that no version wrote, When time passes, Then it is an error and nothing is written
+    server.context = {"entitlements": json.dumps([{**STORED_QUESTION, **changes}])}
+    with pytest.raises(sms.StateError, match="The integration context holds entitlements that cannot be read"):
+        conversation(FakeAws(), Clock()).look_after()
+    assert server.writes == 0
+
+
+# ---- the poller
+
+
+def test_poller_tells_a_default_response_within_one_poll_of_the_end(scene: Scene, server: Server) -> None:
+    # Given a question that ends in a quarter of an hour
+    server.store(timed())
+    # When polled every ten seconds until then, Then nothing is told; when its time is there, Then it is
+    while scene.clock.now < NOW + 15 * MINUTE:
+        scene.poll()
+        scene.clock.now += 10
+    assert server.told == []
+    assert scene.poll() == []
+    assert [answer[3] for answer in server.told] == ["NoResponse"]
+    scene.poll()
+    assert len(server.told) == 1
+
+
+def test_poller_that_was_down_over_the_end_tells_it_at_its_first_poll(server: Server) -> None:
+    # Given a question that ended three days ago, When a poller starts, Then its first poll tells it
+    server.store(timed(expires=NOW - 3 * DAY))
+    Scene(server).poll()
+    assert [answer[3] for answer in server.told] == ["NoResponse"]
+
+
+def test_poller_reminds_and_stops_at_the_answer(scene: Scene, server: Server) -> None:
+    # Given a question with two reminders
+    server.store(reminding())
+    scene.poll()
+    # When five minutes have passed, Then the phone is reminded once
+    scene.clock.now += 5 * MINUTE
+    assert [scene.poll(), scene.poll()] == [["Reminder: Restart db-7?\nYes (1234) or No (5678)"], []]
+    # When it answers and five more have passed, Then there is a thank-you and no reminder
+    scene.queue.put(inbound("1234"))
+    assert scene.poll() == ["1234 - Thank you for your response!"]
+    scene.clock.now += 5 * MINUTE
+    assert scene.poll() == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(3.0, 3), (3.9, 3), (0.4, 1), (100.0, 10)], ids=["3", "3.9", "0.4", "100"]
+)
+def test_poller_waits_no_longer_than_until_a_question_ends(
+    scene: Scene, server: Server, seconds: float, expected: int
+) -> None:
+    # Given a question that ends in so many seconds, When polled, Then the wait for a reply is no longer
+    server.store(timed(expires=NOW + seconds))
+    scene.poll()
+    assert scene.queue.waits == [expected]
+
+
+def test_claim_that_xsoar_refuses_holds_up_no_end_of_another_question(scene: Scene, server: Server) -> None:
+    # Given a claim that XSOAR keeps refusing, until it is tried once a minute, and a question that ends meanwhile
+    server.store(timed(1, expires=NOW), timed(2, expires=NOW + 10 * MINUTE))
+    refusals: list[BaseException | None] = [RuntimeError("no such incident")] * 50
+    server.fail = {"tell": refusals}
+    while scene.clock.now < NOW + 10 * MINUTE - 1:
+        scene.poll()
+        scene.clock.now += 10
+    tried = 50 - len(refusals)
+    assert tried < 20
+    # When it ends just after the claim was tried, Then it is told at the next poll, although the claim is not yet due
+    refusals.clear()
+    scene.poller._claims_due = scene.clock.now + 60
+    scene.poll()
+    assert [answer[1][:8] for answer in server.told] == ["00000002"]
+    assert server.health[-1] == "XSOAR did not take the answer: RuntimeError: no such incident."
+
+
+def test_poller_tells_the_others_that_a_question_was_answered(scene: Scene, server: Server) -> None:
+    # Given a question to two phones, When one answers, Then the other hears of it, once
+    server.store(question(1), question(1, OTHER_PHONE))
+    scene.queue.put(inbound("1234"))
+    scene.queue.undeletable = 1
+    scene.poll()
+    scene.poll()
+    assert sorted(scene.aws.texts) == [
+        (PHONE, "1234 - Thank you for your response!"),
+        (OTHER_PHONE, "This question was answered by someone else."),
+    ]
+
+
+def test_five_hundred_questions_that_end_are_all_told_once(scene: Scene, server: Server) -> None:
+    # Given 500 questions to 50 phones, which end at different times within ten minutes
+    server.store(
+        *(timed(number, f"+142555501{number % 50:02}", expires=NOW + number % 600) for number in range(1, 501))
+    )
+    # When polled every ten seconds for that long, Then each was told, none twice
+    for _ in range(61):
+        scene.poll()
+        scene.clock.now += 10
+    assert len(server.told) == 500
+    assert len({answer[1] for answer in server.told}) == 500
+    assert {answer[3] for answer in server.told} == {"NoResponse"}

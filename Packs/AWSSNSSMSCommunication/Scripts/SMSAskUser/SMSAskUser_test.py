@@ -771,8 +771,8 @@ def test_additional_option_that_opts_out_is_warned_about_once(automation: Any) -
     warnings = [entry["Contents"] for entry in entries if entry["Type"] == 11]
     assert warnings == [
         (
-            'AWS takes a text that begins like the option "Stop it" as an opt-out: who replies with the word '
-            "instead of the code gets no more texts from this AWS account. Choose other words."
+            'AWS takes a text that begins like the option "Stop it" as an opt-out: who replies with the word instead '
+            "of the code gets no more texts from this AWS account. Choose other words."
         )
     ]
 
