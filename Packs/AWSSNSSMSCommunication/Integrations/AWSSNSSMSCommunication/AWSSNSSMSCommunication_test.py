@@ -5069,8 +5069,8 @@ def test_further_options_follow_those_of_the_message(additional: str, options: t
         (
             "Later,YES",
             (
-                "Option 4 of the message is the same as option 1, whatever the case, but each must be a text of its own. "
-                "Nothing was sent."
+                "Option 4 of the message is the same as option 1, whatever the case, but each must be a text of its "
+                "own. Nothing was sent."
             ),
         ),
         ("a,,b", "Option 4 of the message is empty, but each must be a text of its own. Nothing was sent."),
@@ -5506,13 +5506,17 @@ def test_race_of_an_answer_and_the_end_is_won_by_the_first_claim(
     server.store(known)
     talk = conversation(FakeAws(), Clock())
     timely = reply(arrived=NOW - 1)
-    # When one container claims between the read and the write of the other
-    if answers_first:
-        server.meanwhile = [lambda: talk.answer([timely]) and None]
-        talk.look_after()
-    else:
-        server.meanwhile = [lambda: talk.look_after() and None]
+
+    def answer() -> None:
         talk.answer([timely])
+
+    def end() -> None:
+        talk.look_after()
+
+    # When one container claims between the read and the write of the other
+    earlier, later = (answer, end) if answers_first else (end, answer)
+    server.meanwhile = [earlier]
+    later()
     # Then XSOAR was told once, what was claimed first
     assert [answer[3] for answer in server.told] == [option]
     assert [known.claim and known.claim.ending for known in server.questions] == [ending]
@@ -5659,9 +5663,13 @@ def test_race_of_an_answer_and_a_cancellation_is_won_by_the_first_claim(server: 
     def cancel() -> None:
         talk.cancel(lambda _question: True, "Later")
 
+    def answer() -> None:
+        talk.answer([reply()])
+
     # When one comes between the read and the write of the other
-    server.meanwhile = [cancel if cancelled_first else lambda: talk.answer([reply()]) and None]
-    _ = talk.answer([reply()]) if cancelled_first else talk.cancel(lambda _question: True, "Later")
+    earlier, later = (cancel, answer) if cancelled_first else (answer, cancel)
+    server.meanwhile = [earlier]
+    later()
     # Then XSOAR was told once, what was claimed first
     assert [answer[3] for answer in server.told] == ["Later" if cancelled_first else "Yes"]
 
