@@ -3385,7 +3385,7 @@ def test_answer_of_the_own_origination_number_is_taken_and_not_thanked(server: S
     # Given a question to a phone that became the origination number, When its code comes, Then no text is to be sent
     server.store(question())
     [outcome] = conversation(FakeAws(), Clock(), originationNumber=PHONE).answer([reply()])
-    assert (outcome.done, outcome.text, len(server.told)) == (True, "", 1)
+    assert (outcome.done, outcome.texts, len(server.told)) == (True, (), 1)
 
 
 def test_injected_answer_that_the_poller_tells_later_is_not_thanked(server: Server) -> None:
@@ -3396,7 +3396,7 @@ def test_injected_answer_that_the_poller_tells_later_is_not_thanked(server: Serv
     assert not talk.answer([reply("1234", "inject-1")])[0].done
     # When the poller tells it, Then nobody is thanked: no phone sent it
     [outcome] = talk.look_after().outcomes
-    assert (outcome.done, outcome.text, len(server.told)) == (True, "", 1)
+    assert (outcome.done, outcome.texts, len(server.told)) == (True, (), 1)
 
 
 def test_claims_of_more_than_a_day_are_left_to_the_operator(server: Server) -> None:
@@ -3582,12 +3582,12 @@ def test_new_question_begins_the_count_of_texts_anew_and_keeps_the_opt_out(serve
     talk = conversation(FakeAws(), clock)
     talk.ask(ask_text(1), PHONE)
     talk.answer([reply("STOP", "in-0"), *(reply("what?", f"in-{number}") for number in (1, 2, 3))])
-    assert talk.answer([reply("what?", "in-4")])[0].text == ""
+    assert talk.answer([reply("what?", "in-4")])[0].texts == ()
     # When it is asked again a minute later, Then it gets three more, and is shown as opted out until it answers
     clock.now += 60
     talk.ask(ask_text(2), PHONE)
     clock.now += 1
-    texts = [bool(talk.answer([reply("what?", f"in-{number}")])[0].text) for number in (5, 6, 7, 8)]
+    texts = [bool(talk.answer([reply("what?", f"in-{number}")])[0].texts) for number in (5, 6, 7, 8)]
     assert texts == [True, True, True, False]
     assert server.state.phone(PHONE).opted_out
 
@@ -3600,7 +3600,7 @@ def test_two_machines_that_answer_each_other_end_after_three_texts(server: Serve
     for number in range(100):
         clock.now += 30
         [outcome] = conversation(aws, clock).answer([reply("I am on holiday.", f"auto-{number}")])
-        if not outcome.text:
+        if not outcome.texts:
             break
         sent += 1
     # Then there were three texts
@@ -3616,9 +3616,9 @@ def test_lock_is_found_with_its_end_when_looked_after(server: Server) -> None:
     clock.now += 1800
     talk.answer([*guesses(10), *guesses(9, phone=OTHER_PHONE)])
     # When looked after, Then the first is locked until an hour after its first wrong code; then it is not
-    assert talk.look_after() == sms.Sweep([], {PHONE: NOW + 3600})
+    assert talk.look_after() == sms.Sweep([], [], {PHONE: NOW + 3600}, math.inf)
     clock.now += 1800
-    assert talk.look_after() == sms.Sweep([], {})
+    assert talk.look_after() == sms.Sweep([], [], {}, math.inf)
 
 
 # ---------------------------------------------------------------- commands
@@ -4577,7 +4577,7 @@ def test_feedback_that_fails_beside_one_that_leaves_is_still_shown_and_written_o
     # Given a desk where of two texts a round one is refused, three rounds long
     health, aws = sms.Health(), FakeAws()
     desk = sms.FeedbackDesk(sms.SmsSender(aws, settings()))  # type: ignore[arg-type]
-    outcome = sms.Outcome(sms.Verdict(reply(), sms.Meaning.UNCLEAR), done=True, text="Hello")
+    outcome = sms.Outcome(sms.Verdict(reply(), sms.Meaning.UNCLEAR), done=True, texts=(sms.Sms(PHONE, "Hello"),))
     for _ in range(3):
         aws.fail = [refused("InvalidParameter"), None]
         desk.send([outcome, outcome])
@@ -4721,7 +4721,7 @@ def test_feedback_that_failed_is_shown_for_an_hour_when_no_other_text_is_sent(se
     # Given a text that was refused
     health, clock = sms.Health(), Clock()
     desk = sms.FeedbackDesk(sms.SmsSender(FakeAws(refused("InvalidParameter")), settings()), clock)  # type: ignore[arg-type]
-    desk.send([sms.Outcome(sms.Verdict(reply(), sms.Meaning.UNCLEAR), done=True, text="Hello")])
+    desk.send([sms.Outcome(sms.Verdict(reply(), sms.Meaning.UNCLEAR), done=True, texts=(sms.Sms(PHONE, "Hello"),))])
     wait(desk._sending, 10)
     desk.report(health)
     # When nothing more is sent, Then it is shown for an hour, and not for ever
@@ -5069,8 +5069,8 @@ def test_further_options_follow_those_of_the_message(additional: str, options: t
         (
             "Later,YES",
             (
-                "Option 4 of the message is the same as option 1, whatever the case, but each must be a text of its "
-                "own. Nothing was sent."
+                "Option 4 of the message is the same as option 1, whatever the case, but each must be a text of "
+                "its own. Nothing was sent."
             ),
         ),
         ("a,,b", "Option 4 of the message is empty, but each must be a text of its own. Nothing was sent."),
