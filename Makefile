@@ -52,7 +52,8 @@ $(ZIP): $(SDK) $(shell find $(PACK) -type f -not -name '*.pyc' -not -name '*_tes
 	@rm -rf dist && mkdir dist
 	@.venv-sdk/bin/python tools/sdk.py prepare-content -i $(PACK) -o dist
 
-docs: $(DEV) $(SDK) ## rewrite the READMEs of the integration and the script from their YAML and examples that are run
+docs: $(DEV) $(SDK) ## rewrite the READMEs from the YAML and examples that are run, and draw the playbooks
+	@.venv/bin/python tools/draw_playbooks.py
 	@.venv/bin/python -m tools.docs write
 
 constraints: ## today's version of everything, into constraints*.txt

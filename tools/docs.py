@@ -1,4 +1,4 @@
-"""Generates the READMEs of the integration and the script, to compare or to replace those in the repository.
+"""Generates the READMEs of the integration, the scripts and the playbooks, to compare with or replace the repository's.
 
     python -m tools.docs check   exit code 1, and what differs, when they are not what YAML and code give
     python -m tools.docs write   replaces those that differ
@@ -23,6 +23,9 @@ PACK = Path("Packs/AWSSNSSMSCommunication")
 READMES = (
     PACK / "Integrations" / "AWSSNSSMSCommunication" / "README.md",
     PACK / "Scripts" / "SMSAskUser" / "README.md",
+    PACK / "Scripts" / "SMSAskUserResponse" / "README.md",
+    PACK / "Playbooks" / "playbook-Ask_by_SMS_README.md",
+    PACK / "Playbooks" / "playbook-Ask_by_SMS_and_escalate_README.md",
 )
 SDK_PYTHON = ROOT / ".venv-sdk" / "bin" / "python"
 CHANGING = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")

@@ -1,4 +1,4 @@
-"""Writes the README.md of the integration and of the script: demisto-sdk generate-docs, with examples that were run.
+"""Writes the READMEs of the integration, the scripts and the playbooks: demisto-sdk generate-docs, examples run.
 
     .venv/bin/python tools/readme_examples.py | .venv-sdk/bin/python tools/readmes.py
 
@@ -16,6 +16,8 @@ from typing import Any
 PACK = Path(__file__).resolve().parent.parent / "Packs" / "AWSSNSSMSCommunication"
 INTEGRATION = PACK / "Integrations" / "AWSSNSSMSCommunication"
 SCRIPT = PACK / "Scripts" / "SMSAskUser"
+RESPONSE = PACK / "Scripts" / "SMSAskUserResponse"
+PLAYBOOKS = PACK / "Playbooks"
 TESTED_WITH = "This integration was integrated and tested with version"
 NOTES = (
     "* When several instances of AWS SNS SMS Communication are enabled and `using` names none, each of them sends the "
@@ -46,6 +48,10 @@ def write_readmes(results: dict[str, dict[str, Any]]) -> None:
     examples = str(INTEGRATION / "command_examples.txt")
     integration.generate_integration_doc(str(INTEGRATION / "AWSSNSSMSCommunication.yml"), examples, force=True)
     script.generate_script_doc(str(SCRIPT / "SMSAskUser.yml"), examples, limitations=NOTES, use_graph=False)
+    script.generate_script_doc(str(RESPONSE / "SMSAskUserResponse.yml"), None, use_graph=False)
+    playbook = importlib.import_module(f"{docs}.generate_playbook_doc")
+    for path in sorted(PLAYBOOKS.glob("*.yml")):
+        playbook.generate_playbook_doc(str(path), str(PLAYBOOKS))
     drop_version_line(INTEGRATION / "README.md")
 
 
