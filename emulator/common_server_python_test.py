@@ -40,6 +40,20 @@ def test_outputs_with_a_key_field_get_the_key_of_the_server() -> None:
     assert entry["HumanReadable"] == "### Results\n|ID|\n|---|\n| 1 |\n"
 
 
+def test_outputs_with_several_key_fields_get_the_key_of_all_of_them() -> None:
+    # Given outputs with two key fields / When they become an entry / Then its context key joins on both, in their order
+    entry = CommandResults(outputs_prefix="A.B", outputs_key_field=["ID", "Phone"], outputs=[{"ID": "1"}]).to_context()
+    assert entry["EntryContext"] == {
+        "A.B(val.ID && val.ID == obj.ID && val.Phone && val.Phone == obj.Phone)": [{"ID": "1"}]
+    }
+
+
+def test_key_fields_that_are_no_list_are_refused() -> None:
+    # Given key fields as a tuple / When results are made / Then TypeError, as on the server
+    with pytest.raises(TypeError, match="outputs_key_field must be of type str or list"):
+        CommandResults(outputs_prefix="A", outputs_key_field=("ID", "Phone"), outputs={})  # type: ignore[arg-type]
+
+
 def test_given_texts_go_before_the_derived_ones() -> None:
     # Given outputs with a readable text and a raw response / When they become an entry / Then both are used
     results = CommandResults(outputs_prefix="A", outputs=[1], readable_output="Done.", raw_response="raw")

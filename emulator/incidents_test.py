@@ -80,6 +80,7 @@ def test_a_task_that_nobody_answers_ends_the_wait_with_a_sentence() -> None:
 
 
 KEYED = "A.B(val.ID && val.ID == obj.ID)"
+KEYED_TWICE = "A.B(val.ID && val.ID == obj.ID && val.Phone && val.Phone == obj.Phone)"
 
 
 @pytest.mark.parametrize(
@@ -94,6 +95,27 @@ KEYED = "A.B(val.ID && val.ID == obj.ID)"
         ),
         pytest.param(
             [{KEYED: {"ID": 1}}, {KEYED: {"ID": 1, "x": 2}}], {"A": {"B": {"ID": 1, "x": 2}}}, id="one stays one"
+        ),
+        pytest.param(
+            [
+                {KEYED_TWICE: [{"ID": 1, "Phone": "a", "x": 1}, {"ID": 1, "Phone": "b"}]},
+                {KEYED_TWICE: [{"ID": 1, "Phone": "b", "x": 2}, {"ID": 2, "Phone": "a"}]},
+            ],
+            {
+                "A": {
+                    "B": [
+                        {"ID": 1, "Phone": "a", "x": 1},
+                        {"ID": 1, "Phone": "b", "x": 2},
+                        {"ID": 2, "Phone": "a"},
+                    ]
+                }
+            },
+            id="two keys: the same in both updates, another in either adds",
+        ),
+        pytest.param(
+            [{KEYED_TWICE: {"ID": 1}}, {KEYED_TWICE: {"ID": 1}}],
+            {"A": {"B": [{"ID": 1}, {"ID": 1}]}},
+            id="one of two keys missing",
         ),
         pytest.param([{KEYED: {"x": 1}}, {KEYED: {"x": 1}}], {"A": {"B": [{"x": 1}, {"x": 1}]}}, id="key missing"),
         pytest.param([{"A": [{"x": 1}]}, {"A.B": 2}], {"A": [{"x": 1, "B": 2}]}, id="below a list"),

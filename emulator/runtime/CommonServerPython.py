@@ -100,7 +100,7 @@ class CommandResults:
         mark_as_note: bool = False,
     ) -> None:
         self.outputs_prefix = outputs_prefix
-        self.outputs_key_field = [outputs_key_field] if isinstance(outputs_key_field, str) else outputs_key_field
+        self.outputs_key_field = _key_fields(outputs_key_field)
         self.outputs = outputs
         self.indicators = indicators
         self.readable_output = readable_output
@@ -131,8 +131,14 @@ class CommandResults:
             return {}
         if not self.outputs_prefix:
             return dict(self.outputs)
-        conditions = " && ".join(f"val.{key} && val.{key} == obj.{key}" for key in self.outputs_key_field or ())
+        conditions = " && ".join(f"val.{key} && val.{key} == obj.{key}" for key in self.outputs_key_field)
         return {f"{self.outputs_prefix}({conditions})" if conditions else self.outputs_prefix: self.outputs}
+
+
+def _key_fields(given: _Any) -> list[str]:
+    if given and not isinstance(given, str | list):
+        raise TypeError("outputs_key_field must be of type str or list")
+    return [given] if given and isinstance(given, str) else list(given or ())
 
 
 def return_results(results: _Any) -> None:
