@@ -2161,11 +2161,12 @@ def cancel_entitlement(args: Mapping[str, str], settings: Settings) -> CommandRe
 
     response = (args.get("response") or "").strip()
     rows = [cancelled_row(outcome, response) for outcome in make_conversation(settings).cancel(wanted, response)]
+    table = tableToMarkdown("Cancelled questions", rows, headers=list(entitlement_headers(rows)), removeNull=True)
     return CommandResults(
         outputs_prefix="AWS.SNS.SMS.Cancelled",
         outputs_key_field=["EntitlementID", "PhoneNumber"],
         outputs=rows,
-        readable_output=tableToMarkdown("Cancelled questions", rows, removeNull=True) if rows else NOTHING_OPEN,
+        readable_output=table if rows else NOTHING_OPEN,
     )
 
 
