@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from emulator.incidents import DEFAULT_BRANCH, ERROR, Entry, Incident, Task, merge
+from emulator.incidents import DEFAULT_BRANCH, ERROR, Entry, Incident, Task, error_entry, merge
 from emulator.server import Server
 
 NEXT, ON_ERROR = "#none#", "#error#"
@@ -336,7 +336,7 @@ class Run:
         try:
             return self._stage.server.execute(command, arguments | target, self._stage.incident)
         except ValueError as error:
-            raise self._failure(node, f"failed: {error}".rstrip(".")) from error
+            return [error_entry(str(error))]
 
     def _condition(self, node: Node) -> str | None:
         if not node.is_manual:

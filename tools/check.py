@@ -57,6 +57,7 @@ def pytest(group: str, title: str, python: str, *arguments: str) -> Step:
 def steps() -> tuple[Step, ...]:
     """All steps in the order in which they run: what takes seconds first."""
     sdk = (SDK, "tools/sdk.py")
+    playbooks = [str(path) for path in sorted(PACK.rglob("playbook-*.yml"))]
     linted = [str(folder) for kind in ("Integrations", "Scripts") for folder in sorted((PACK / kind).glob("*/"))]
     return (
         Step("lint", "Lint: ruff check", (PYTHON, "-m", "ruff", "check", "--output-format", "concise")),
@@ -65,6 +66,7 @@ def steps() -> tuple[Step, ...]:
         Step("validate", "Pack: demisto-sdk validate", (*sdk, "validate", "-i", str(PACK))),
         Step("validate", "Pack: demisto-sdk xsoar-lint", (*sdk, "xsoar-lint", *linted)),
         Step("validate", "Docs: READMEs are current", (PYTHON, "-m", "tools.docs", "check")),
+        Step("validate", "Playbooks: tags and branches", (PYTHON, "tools/playbooks.py", *playbooks)),
         pytest("unit", "Unit tests", PYTHON, "Packs", "emulator", "tools"),
         pytest("oldest", "The pack on boto3 1.35.50", OLDEST, str(PACK), *ON_OLDEST),
         pytest("e2e", "End-to-end tests", PYTHON, "tests"),
