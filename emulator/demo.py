@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from emulator.incidents import ERROR, Entry, Task
+from emulator.playbooks import Playing, Stage, load
 from emulator.story import Story
-from emulator.world import World
+from emulator.world import PACK, World
 
 PHONE = "+14255550182"
 INCIDENT = "Unusual traffic from web-07"
+PLAYBOOK = "Ask by SMS"
+# The poller looks at what time brings once in a poll.
+PARAMS = {"pollInterval": "1"}
+END_SECONDS = 30.0
 
 
 class DemoError(Exception):
@@ -38,6 +43,7 @@ class Open:
 ISOLATE = Ask("Isolate web-07?", "web-07 sends 4 GB an hour to an unknown host. Isolate it?", ("Isolate", "Watch only"))
 RESET = Ask("Reset the passwords?", "Five accounts signed in on web-07. Reset their passwords?", ("Reset", "Leave"))
 CALL = Ask("Wake the on-call lead?", "Wake the on-call lead for web-07?", ("Call now", "Wait until 8:00", "No"))
+RESTORE = Ask("", "web-07 is clean. Restore its network?", ("Restore", "Not yet"))
 
 
 def play(console: Console) -> None:
@@ -47,7 +53,7 @@ def play(console: Console) -> None:
         "A playbook asks by SMS, and goes on with the answer.",
         "Cortex XSOAR and AWS (SNS and SQS) are emulated on this machine: no account, no real SMS.",
     )
-    with World() as world:
+    with World(PARAMS) as world:
         Demo(world, story).play()
     story.note("The end: XSOAR, its containers and AWS have stopped.")
 
@@ -62,10 +68,12 @@ class Demo:
         self._milliseconds: list[float] = []
 
     def play(self) -> None:
-        """The four parts, in order."""
+        """The parts, in order."""
         self._start()
         self._one_question()
         self._wrong_reply_then_two_questions()
+        self._playbook_and_an_answer()
+        self._playbook_and_silence()
         self._sum_up()
 
     def _start(self) -> None:
@@ -90,10 +98,41 @@ class Demo:
         self._answer(call, "Wait until 8:00")
         self._answer(reset, "Reset")
 
+    def _playbook_and_an_answer(self) -> None:
+        self._story.chapter(f"4  The playbook “{PLAYBOOK}”, and a person who answers")
+        with self._playing(RESTORE, "1 hour") as playing:
+            self._answer(self._read(RESTORE, playing), "Restore")
+            self._end(playing)
+
+    def _playbook_and_silence(self) -> None:
+        self._story.chapter("5  The same playbook, and a person who never answers")
+        self._story.note("Time is compressed: the question can be answered for 4 seconds, not for the usual hour.")
+        with self._playing(RESTORE, "4 seconds") as playing:
+            task = self._read(RESTORE, playing).task
+            task.wait(END_SECONDS)
+            self._story.resumes(task, None)
+            self._end(playing)
+
+    def _playing(self, ask: Ask, lifetime: str) -> Playing:
+        first, second = ask.options
+        inputs = {"Phone": PHONE, "Question": ask.question, "Option1": first, "Option2": second, "Lifetime": lifetime}
+        self._story.playbook(f"“{PLAYBOOK}” starts")
+        return Playing(Stage(self._world.server, self._incident, load(PACK)), PLAYBOOK, inputs)
+
+    def _read(self, ask: Ask, playing: Playing) -> Open:
+        codes = self._phone.codes(self._receive(ask.question, *ask.options))
+        task = playing.wait_for_task()
+        self._story.waits(task)
+        return Open(task, codes)
+
+    def _end(self, playing: Playing) -> None:
+        outputs = (f"{path} = {value}" for path, value in playing.outputs(END_SECONDS).items())
+        self._story.playbook(f"“{PLAYBOOK}” ends with\n", (", ".join(outputs), "bold"))
+
     def _sum_up(self) -> None:
         slowest = max(self._milliseconds)
         texts, tasks = len(self._phone.texts), len(self._milliseconds)
-        self._story.note(f"{texts} texts sent, {tasks} tasks resumed, each within {slowest:.0f} ms of its reply.")
+        self._story.note(f"{texts} texts sent, {tasks} tasks resumed by a reply, each within {slowest:.0f} ms.")
 
     def _ask(self, ask: Ask) -> Open:
         task = self._incident.add_task(ask.task, branches=ask.options)
@@ -110,8 +149,8 @@ class Demo:
         self._reply(code)
         question.task.wait()
         milliseconds = ((question.task.completed_at or 0) - replied) * 1000
-        if question.task.branch != option:
-            raise DemoError(f"The task took the branch {question.task.branch}, not {option}.")
+        if question.task.content != option:
+            raise DemoError(f"The task was completed with {question.task.content}, not {option}.")
         self._milliseconds.append(milliseconds)
         self._story.resumes(question.task, milliseconds)
         self._receive(code, "Thank you")

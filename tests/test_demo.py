@@ -45,7 +45,14 @@ def test_piped_demo_tells_the_story_in_order(told: "subprocess.CompletedProcess[
         r"PLAYBOOK Task #3 “Wake the on-call lead\?” waits",
         r"PLAYBOOK Task #3 “Wake the on-call lead\?” resumes with Wait until 8:00, \d+ ms after the reply",
         r"PLAYBOOK Task #2 “Reset the passwords\?” resumes with Reset, \d+ ms after the reply",
-        r"7 texts sent, 3 tasks resumed",
+        r"PLAYBOOK “Ask by SMS” starts",
+        r"Restore \(\d{4}\) or Not yet \(\d{4}\)",
+        r"PLAYBOOK Task #4 \(SMSAnswer\) “Wait for the answer” resumes with Restore",
+        r"PLAYBOOK “Ask by SMS” ends with SMS.Answer = Restore",
+        r"Time is compressed",
+        r"PLAYBOOK Task #5 \(SMSAnswer\) “Wait for the answer” resumes with NoResponse",
+        r"PLAYBOOK “Ask by SMS” ends with SMS.Answer = NoResponse",
+        r"10 texts sent, 4 tasks resumed by a reply",
         r"have stopped",
     ):
         found = re.compile(step, re.DOTALL).search(story, position)

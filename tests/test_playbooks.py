@@ -71,9 +71,22 @@ def test_an_option_of_the_playbooks_user_that_no_branch_names_is_the_answer(worl
     assert playing.outputs() == {"SMS.Answer": "Ask <Ops>"}
 
 
+def test_a_second_run_in_the_same_incident_has_its_own_answer(world: World) -> None:
+    # Given an incident in which the playbook has ended with Yes / When it runs once more and No is the answer
+    phone, stage = world.phone(FIRST), Stage(world.server, world.incident(), load(PACK))
+    answers = []
+    for option in ("Yes", "No"):
+        with Playing(stage, ASK, {"Question": QUESTION, "Phone": FIRST}) as playing:
+            answer(playing, phone, option)
+            phone.expects("Thank you")
+            answers.append(playing.outputs()["SMS.Answer"])
+    # Then each run ends with its own
+    assert answers == ["Yes", "No"]
+
+
 def test_nobody_answers_and_the_playbook_goes_on_with_the_default_response(world: World, play: Play) -> None:
-    # Given a question of two seconds / When nobody answers
-    playing = play(ASK, Phone=FIRST, Lifetime="2 seconds", DefaultResponse="Too late")
+    # Given a question of three seconds / When nobody answers
+    playing = play(ASK, Phone=FIRST, Lifetime="3 seconds", DefaultResponse="Too late")
     world.phone(FIRST).expects(QUESTION)
     # Then the playbook ends with the default response
     assert playing.outputs(within=20) == {"SMS.Answer": "Too late"}
@@ -134,9 +147,9 @@ def test_a_decline_is_escalated_once(world: World, play: Play) -> None:
 
 
 def test_a_late_reply_of_the_first_contact_does_not_answer_for_the_second(world: World, play: Play) -> None:
-    # Given a first contact who lets two seconds pass
+    # Given a first contact who lets three seconds pass
     first, second = world.phone(FIRST), world.phone(SECOND)
-    playing = play(ESCALATE, Contacts=f"{FIRST},{SECOND}", Lifetimes="2 seconds, 1 minute")
+    playing = play(ESCALATE, Contacts=f"{FIRST},{SECOND}", Lifetimes="3 seconds, 1 minute")
     code = read(playing, first)["Yes"]
     codes = read(playing, second)
     # When the first accepts after the second was asked, and the second accepts after that
@@ -151,7 +164,7 @@ def test_a_late_reply_of_the_first_contact_does_not_answer_for_the_second(world:
 def test_nobody_takes_it_and_it_is_unacknowledged(world: World, play: Play) -> None:
     # Given two contacts / When the first declines and the second does not answer
     first, second = world.phone(FIRST), world.phone(SECOND)
-    playing = play(ESCALATE, Contacts=f"{FIRST},{SECOND}", Lifetimes="1 minute,2 seconds")
+    playing = play(ESCALATE, Contacts=f"{FIRST},{SECOND}", Lifetimes="1 minute,3 seconds")
     answer(playing, first, "No")
     first.expects("Thank you")
     second.expects(QUESTION)

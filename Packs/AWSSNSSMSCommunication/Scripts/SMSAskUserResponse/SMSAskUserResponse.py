@@ -10,6 +10,7 @@ from CommonServerPython import *
 from collections.abc import Callable
 from typing import Any
 
+DEFAULT_KEY = "SMSAskUserResponse"
 READABLE = "The answer is: {answer}"
 
 Execute = Callable[[str, dict[str, Any]], Any]
@@ -34,12 +35,14 @@ def is_declined(answer: str, declines: list[str]) -> bool:
 
 
 def read_response(args: dict[str, Any], execute: Execute) -> CommandResults:
-    """The answer and whether it counts as a decline; ValueError when there is none."""
+    """The answer and whether it counts as a decline, in place of what the key held; ValueError when there is none."""
     answer = read_answer([str(entry_id) for entry_id in argToList(args.get("responseEntryId"))], execute)
     declined = is_declined(answer, argToList(args.get("declines")))
+    key = str(args.get("key") or DEFAULT_KEY).strip()
     return CommandResults(
-        outputs_prefix=str(args.get("key") or "SMS").strip(),
-        outputs={"Answer": answer, "Declined": "yes" if declined else "no"},
+        outputs_prefix=key,
+        outputs_key_field="Key",
+        outputs={"Key": key, "Answer": answer, "Declined": "yes" if declined else "no"},
         readable_output=READABLE.format(answer=answer),
     )
 

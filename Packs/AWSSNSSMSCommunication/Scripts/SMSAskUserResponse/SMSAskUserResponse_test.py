@@ -26,9 +26,10 @@ def war_room(**contents: tuple[int, str]) -> Execute:
     ids=["an option", "its first line, trimmed", "angle brackets"],
 )
 def test_the_answer_is_the_first_line_of_the_entry(text: str, answer: str) -> None:
-    # When the entry is read / Then its option comes under SMS, as no decline
+    # When the entry is read / Then its option comes under the default key, as no decline
     result = SMSAskUserResponse.read_response({"responseEntryId": "a"}, war_room(a=(1, text)))
-    assert (result.outputs_prefix, result.outputs) == ("SMS", {"Answer": answer, "Declined": "no"})
+    assert list(result.to_context()["EntryContext"]) == ["SMSAskUserResponse(val.Key && val.Key == obj.Key)"]
+    assert result.outputs == {"Key": "SMSAskUserResponse", "Answer": answer, "Declined": "no"}
 
 
 def test_the_last_note_counts_when_a_task_has_several_entries() -> None:
