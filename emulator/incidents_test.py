@@ -128,3 +128,14 @@ def test_outputs_are_merged_into_the_context(outputs: list[dict[str, Any]], expe
     for output in outputs:
         merge(context, output)
     assert context == expected
+
+
+def test_the_answer_of_a_task_is_the_entry_that_completed_it() -> None:
+    # Given a task that an answer has completed
+    incident = incident_with()
+    task = incident.add_task()
+    incident.answer(GUID, "+14255550182", "Yes", task.number)
+    # When its entry is read / Then it is the answer, and an entry that is none is an error
+    assert incident.entry(task.entry)["Contents"] == "Yes"
+    with pytest.raises(IncidentError, match=r"There is no entry 9@7 in incident 7\."):
+        incident.entry("9@7")
