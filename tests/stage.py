@@ -14,6 +14,7 @@ from emulator.world import World
 
 FAILURE = "We couldn't process your response. Please respond with one of the available reply codes: "
 CLOSED = "This question is closed, your reply came too late."
+SOMEONE_ELSE = "This question was answered by someone else."
 
 Made = TypeVar("Made")
 

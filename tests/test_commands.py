@@ -55,10 +55,13 @@ def test_open_questions_are_listed_newest_first_and_answered_ones_on_request(seq
     assert newest == {
         "EntitlementID": outputs(third.entry, "AWS.SNS.SMS")["Entitlement"],
         "PhoneNumber": phone.number,
+        "Status": "Open",
         "ReplyCodes": "Block (5) or Allow (6) or Wait (7)",
         "Message": "Two\nlines?",
         "Created": newest["Created"],
         "ExpiresAt": newest["ExpiresAt"],
+        "RemindersLeft": 0,
+        "DefaultResponse": None,
         "AgeHours": newest["AgeHours"],
         "Answered": False,
         "AnsweredAt": None,

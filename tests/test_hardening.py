@@ -18,6 +18,7 @@ from emulator.world import PACK, World
 from tests.stage import (
     CLOSED,
     FAILURE,
+    SOMEONE_ELSE,
     SharedWorld,
     ask_also,
     ask_directly,
@@ -235,7 +236,7 @@ def test_a_code_of_two_answered_questions_is_told_the_latest_answer(sequential_w
     assert phone.expects() == "You already answered: No."
 
 
-def test_a_code_of_a_question_that_another_phone_answered_is_told_that_it_is_closed(
+def test_who_was_asked_too_hears_that_someone_else_answered_and_hears_it_again_at_a_late_reply(
     sequential_world: SharedWorld,
 ) -> None:
     # Given a question that two phones got
@@ -245,9 +246,10 @@ def test_a_code_of_a_question_that_another_phone_answered_is_told_that_it_is_clo
     # When Anna says No, and then Ben says Yes
     anna.replies("2")
     anna.expects("2 - Thank you")
+    assert ben.expects() == SOMEONE_ELSE
     ben.replies("1")
-    # Then he is told that it is closed, not what she said, and her answer stays
-    assert ben.expects() == CLOSED
+    # Then he is told each time that someone else answered, not what she said, and her answer stays
+    assert ben.expects() == SOMEONE_ELSE
     assert asked.task.wait() == "No"
 
 
@@ -280,6 +282,7 @@ def test_a_phone_gets_three_texts_that_explain_and_more_after_a_new_question_or_
     # When it answers / Then it is thanked all the same, and there are three more
     phone.replies("1")
     phone.expects("1 - Thank you")
+    assert other.expects() == SOMEONE_ELSE
     for text in ("2", "what?", "1", "what?"):
         phone.replies(text)
     assert sorted(phone.expects() for _ in range(3)) == [f"{FAILURE}Yes (3), No (4)", ANSWERED_YES, ANSWERED_YES]
@@ -347,6 +350,7 @@ def test_a_text_from_the_own_number_gets_silence_even_when_it_answers(new_world:
     # When the own number sends a code, and once more / Then it counts, in silence, and the instance is well
     own.replies("2")
     assert asked.task.wait() == "No"
+    assert other.expects() == SOMEONE_ELSE
     own.replies("2")
     assert_nothing_more_comes(world, own, other)
     assert world.instance.health == ""

@@ -58,11 +58,12 @@ def test_an_expired_question_is_neither_listed_nor_offered_nor_answered_by_hand(
     # When the phone asks what to do / Then the codes of the open one are offered alone
     phone.replies("what?")
     assert phone.expects() == f"{FAILURE}Yes (1), No (2), Later (3)"
-    # And the list has the open one alone, with the answered ones too
-    for answered in ("false", "true"):
+    # And the list has the open one alone, and the one that is over beside it when asked for
+    for answered, shown in (("false", ["Open"]), ("true", ["Open", "Expired"])):
         entry = only(world.server.execute("aws-sns-sms-list-entitlements", {"show_answered": answered}))
         rows = outputs(entry, "AWS.SNS.SMS.Entitlement")
-        assert [row["ReplyCodes"] for row in rows] == ["Yes (1) or No (2) or Later (3)"]
+        assert [row["Status"] for row in rows] == shown
+        assert rows[0]["ReplyCodes"] == "Yes (1) or No (2) or Later (3)"
     # And a code is injected into the open one alone
     reply = {"phone_number": phone.number, "reply_code": "1 Block"}
     entry = only(world.server.execute("aws-sns-sms-inject-reply", reply))

@@ -2361,7 +2361,7 @@ class Poller:
     def _wait(self) -> int:
         """Seconds to wait for a reply: the poll interval, but no longer than until a claim or a question is due."""
         due = min(self._claims_due, self._time_due)
-        return max(1, min(self._settings.poll_seconds, int(due - self._clock())))
+        return max(1, min(self._settings.poll_seconds, math.ceil(due - self._clock())))
 
     def _look_after(self, sweep: Sweep, *, retried: bool) -> None:
         """Only a look at all claims tells that XSOAR takes answers again. One that it refuses holds up no other

@@ -5805,12 +5805,12 @@ def test_poller_reminds_and_stops_at_the_answer(scene: Scene, server: Server) ->
 
 
 @pytest.mark.parametrize(
-    ("seconds", "expected"), [(3.0, 3), (3.9, 3), (0.4, 1), (100.0, 10)], ids=["3", "3.9", "0.4", "100"]
+    ("seconds", "expected"), [(3.0, 3), (3.9, 4), (0.4, 1), (100.0, 10)], ids=["3", "3.9", "0.4", "100"]
 )
-def test_poller_waits_no_longer_than_until_a_question_ends(
+def test_poller_waits_until_a_question_ends_in_whole_seconds_and_no_longer_than_a_poll(
     scene: Scene, server: Server, seconds: float, expected: int
 ) -> None:
-    # Given a question that ends in so many seconds, When polled, Then the wait for a reply is no longer
+    # Given a question that ends in so many seconds, When polled, Then the wait for a reply ends in the second after
     server.store(timed(expires=NOW + seconds))
     scene.poll()
     assert scene.queue.waits == [expected]
