@@ -50,13 +50,18 @@ def test_zip_holds_what_a_server_takes_and_nothing_else(pack_zip: Path) -> None:
     # When the zip is listed
     with zipfile.ZipFile(pack_zip) as archive:
         files = {name for name in archive.namelist() if not name.endswith("/")}
-    # Then metadata, README, one YAML per item, and release notes alone are in it: no test, no cache
+    # Then metadata, README, one YAML per item, images and release notes alone are in it: no test, no cache
     assert {name for name in files if not name.startswith("ReleaseNotes/")} == {
         "metadata.json",
         "pack_metadata.json",
         "README.md",
         INTEGRATION,
         SCRIPT,
+        "Scripts/script-SMSAskUserResponse.yml",
+        "Playbooks/playbook-Ask_by_SMS.yml",
+        "Playbooks/playbook-Ask_by_SMS_and_escalate.yml",
+        "doc_files/Ask_by_SMS.png",
+        "doc_files/Ask_by_SMS_and_escalate.png",
     }
 
 

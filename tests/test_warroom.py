@@ -98,7 +98,7 @@ def test_typed_question_is_announced_without_garbling_the_line_being_typed() -> 
         # Given a question asked with the help of Tab
         room.types("!SMSA\t")
         room.expects("!SMSAskUser", prompt)
-        room.types('+14255550182 message="Restart it?"\n')
+        room.types(' +14255550182 message="Restart it?"\n')
         asked = room.expects("Its message ID is", prompt)
         # When the phone's answer is typed, and another line begun at once
         room.types("+14255550182> 1\nhel")
