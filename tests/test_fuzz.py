@@ -11,7 +11,7 @@ import re
 import time
 import unicodedata
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -583,13 +583,16 @@ class Story(RuleBasedStateMachine):
     def a_code_means_one_option_of_one_open_question(self) -> None:
         state = self.state
         for phone in (PHONE, OTHER_PHONE):
-            held = [int(code) for q in state.of(phone) if self._holds_codes(q) for code in q.codes]
+            held = [int(code) for q in state.of(phone) if self._holds_codes(q, state.taken()) for code in q.codes]
             assert len(set(held)) == len(held)
 
-    def _holds_codes(self, asked: sms.Question) -> bool:
-        """Open, or claimed and not yet told; unless it had expired when a reply that was sent in time came in."""
+    def _holds_codes(self, asked: sms.Question, taken: Collection[str]) -> bool:
+        """Open, or claimed and not yet told; unless it had expired when a reply that was sent in time came in.
+
+        A copy of a question that another phone answered closes with that answer's claim.
+        """
         if asked.claim is None:
-            return self.now < asked.expires
+            return self.now < asked.expires and asked.entitlement.key not in taken
         return asked.claim.told_at is None and asked.claim.at < asked.expires
 
     @invariant()
