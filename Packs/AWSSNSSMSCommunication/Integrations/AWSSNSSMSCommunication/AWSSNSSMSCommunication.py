@@ -742,6 +742,7 @@ def parse_message(message: str) -> AskText | None:
     return AskText(question, parse_options(options), entitlement)
 
 
+QUESTION_ARGUMENTS = ("lifetime", "defaultResponse", "reminders", "reminderInterval", "additionalOptions", "reply")
 UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
 DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(?:(second|minute|hour|day)s?)?", re.IGNORECASE)
 
@@ -1362,14 +1363,18 @@ def write_state(state: State) -> dict[str, str]:
 
 
 def purge(state: State, lifetime: float, now: float) -> State:
-    """Without what is over for so long that no re-delivery of a reply can ask for it, nor a code of it need rest."""
+    """Without what is over for so long that no re-delivery of a reply can ask for it, nor a code of it need rest.
+
+    The same state when there is no such thing.
+    """
     keep = max(lifetime, KEEP_CLOSED)
     questions = {phone: tuple(q for q in known if now < q.over_at + keep) for phone, known in state.questions.items()}
     phones = {number: phone.purged(now) for number, phone in state.phones.items()}
-    return State(
+    purged = State(
         questions={phone: known for phone, known in questions.items() if known},
         phones={number: phone for number, phone in phones.items() if phone.worth_keeping()},
     )
+    return state if purged == state else purged
 
 
 class QuestionStore:
@@ -1857,17 +1862,19 @@ class Conversation:
         verdicts = self._store.update(lambda state: claim_replies(state, replies, self._settings, self._now()))
         return self._outcomes(verdicts, self._deliver([v.match for v in verdicts if v.match]))
 
-    def look_after(self, min_age: float | None = 0) -> Sweep:
+    def look_after(self, min_age: float | None = 0, *, ending: bool = True) -> Sweep:
         """Do what time brings, and tell again what XSOAR has not taken.
 
         1. claim and record: one compare-and-swap claims the default response of each question whose lifetime is over,
-           and counts the reminders that are due. A crash now: the claims are told later, the reminders are left out.
+           counts the reminders that are due and forgets what is long over. A crash now: the claims are told later, the
+           reminders are left out.
         2. tell and 3. settle, as in answer.
 
         Told again are the claims of at least min_age seconds and at most a day: those of a container that died, or that
-        XSOAR refused; none when min_age is None. Older ones are left to the operator, in list-entitlements.
+        XSOAR refused; none when min_age is None. Older ones are left to the operator, in list-entitlements. Without
+        ending, questions whose lifetime is over wait for the next look.
         """
-        state, endings, reminders = self._store.update(self._pass_time)
+        state, endings, reminders = self._store.update(lambda state: self._pass_time(state, ending=ending))
         now = self._now()
         new = {verdict.match.question.entitlement.key for verdict in endings if verdict.match}
         old = [] if min_age is None else untold_claims(state, now, min_age)
@@ -1877,9 +1884,10 @@ class Conversation:
         next_in = math.inf if moment is None else max(0.0, moment - now)
         return Sweep(outcomes, reminders, locked_phones(state, self._settings, now), next_in)
 
-    def _pass_time(self, before: State) -> tuple[State, Passed]:
+    def _pass_time(self, before: State, *, ending: bool) -> tuple[State, Passed]:
         now = self._now()
-        state, endings = end_overdue(before, now)
+        purged = purge(before, self._settings.lifetime, now)
+        state, endings = end_overdue(purged, now) if ending else (purged, [])
         state, reminders = remind(state, self._settings.poll_seconds + REMINDER_GRACE, now)
         return state, Passed(state, endings, reminders)
 
@@ -2062,12 +2070,23 @@ def send_notification(args: Mapping[str, str], settings: Settings) -> CommandRes
     if ask:
         terms = parse_terms(args, settings.lifetime)
         return asked_results(conversation.ask(with_options(ask, args.get("additionalOptions") or ""), phone, terms))
+    refuse_terms(args)
     sent = conversation.notify(phone, message)
     return CommandResults(
         outputs_prefix="AWS.SNS.SMS",
         outputs={"MessageId": sent.message_id, "PhoneNumber": phone},
         readable_output=f"The SMS was sent to {phone}. Its message ID is {sent.message_id}.",
     )
+
+
+def refuse_terms(args: Mapping[str, str]) -> None:
+    """InputError when a message that asks nothing comes with arguments that only a question can have."""
+    given = [name for name in QUESTION_ARGUMENTS if args.get(name)]
+    if given:
+        raise InputError(
+            f"{' and '.join(given)} can only go with a question, but the message has no entitlement. Nothing was sent. "
+            f"Ask with the SMSAskUser automation, or leave out {'it' if len(given) == 1 else 'them'}."
+        )
 
 
 def asked_results(asked: Asked) -> CommandResults:
@@ -2324,6 +2343,7 @@ class Poller:
         self._sleep, self._clock = sleep, clock
         self._health, self._pause, self._claims_pause = Health(), Pause(), Pause()
         self._time_due, self._claims_due, self._claims_min_age = 0.0, 0.0, 0.0
+        self._behind, self._started = True, clock()
         self._malformed = 0
         self._undeleted: list[Received] = []
 
@@ -2336,18 +2356,24 @@ class Poller:
             except Exception as error:
                 self._health.fails(*problem(error))
                 self._claims_due = self._clock() if isinstance(error, StateError) else self._claims_due
-                self._time_due = self._clock()
+                self._time_due, self._behind = self._clock(), False
                 self._sleep(self._pause.longer())
 
     def poll(self) -> None:
-        """One poll: what time brings is done, then what the queue brings within its wait is handled."""
+        """One poll: what time brings is done, then what the queue brings within its wait is handled.
+
+        At the start it is the other way round for questions that are over: a reply that came in time while no poller
+        ran answers first.
+        """
         self._check_context()
         retry = self._clock() >= self._claims_due
         if retry or self._clock() >= self._time_due:
-            self._look_after(self._conversation.look_after(self._claims_min_age if retry else None), retried=retry)
+            min_age = self._claims_min_age if retry else None
+            self._look_after(self._conversation.look_after(min_age, ending=not self._behind), retried=retry)
         messages = self._queue.receive(self._wait())
         self._health.works("AWS")
         self._handle(messages)
+        self._watch_backlog(messages)
         self._health.works("poller")
         self._desk.report(self._health)
 
@@ -2358,9 +2384,15 @@ class Poller:
             self._conversation.check_context()
             self._health.works("integration context")
 
+    def _watch_backlog(self, messages: Sequence[Received]) -> None:
+        """Be behind, from the start on, until the queue brings less than it could, for one poll interval at most."""
+        full, late = len(messages) >= RECEIVE_COUNT, self._clock() >= self._started + self._settings.poll_seconds
+        if self._behind and (late or not full):
+            self._behind, self._time_due = False, self._clock()
+
     def _wait(self) -> int:
         """Seconds to wait for a reply: the poll interval, but no longer than until a claim or a question is due."""
-        due = min(self._claims_due, self._time_due)
+        due = self._clock() if self._behind else min(self._claims_due, self._time_due)
         return max(1, min(self._settings.poll_seconds, math.ceil(due - self._clock())))
 
     def _look_after(self, sweep: Sweep, *, retried: bool) -> None:

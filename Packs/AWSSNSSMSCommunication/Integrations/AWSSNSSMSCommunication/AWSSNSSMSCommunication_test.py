@@ -4003,6 +4003,27 @@ def test_send_notification_of_a_question_to_a_phone_that_opted_out_is_a_sentence
     assert war_room.aws.texts == [(PHONE, "Hello")]
 
 
+@pytest.mark.parametrize(
+    ("given", "named", "leave_out"),
+    [
+        ({"lifetime": "soon"}, "lifetime", "it"),
+        ({"additionalOptions": "Later"}, "additionalOptions", "it"),
+        ({"reply": "Thanks.", "defaultResponse": "No"}, "defaultResponse and reply", "them"),
+        ({"reminders": "1", "reminderInterval": "5"}, "reminders and reminderInterval", "them"),
+    ],
+    ids=["lifetime", "options", "answers", "reminders"],
+)
+def test_send_notification_of_a_plain_text_with_what_only_a_question_has_is_an_error(
+    war_room: WarRoom, given: dict[str, str], named: str, leave_out: str
+) -> None:
+    # Given a message without an entitlement, When it comes with such arguments, Then nothing is sent
+    assert war_room.error("send-notification", to=PHONE, message="Restart db-7?", **given) == (
+        f"{named} can only go with a question, but the message has no entitlement. Nothing was sent. "
+        f"Ask with the SMSAskUser automation, or leave out {leave_out}."
+    )
+    assert war_room.aws.texts == []
+
+
 @pytest.mark.parametrize("message", ["Hello", f"Restart db-7? - Reply Yes or No: {GUID}@1234|7"])
 def test_send_notification_to_the_own_origination_number_is_a_sentence(
     war_room: WarRoom, server: Server, message: str
@@ -4351,10 +4372,11 @@ def test_poller_survives_a_health_that_cannot_be_written_and_writes_it_later(sce
 
 @pytest.mark.parametrize(("interval", "longest"), [("10", 10), ("20", 20), ("300", 20), ("1", 1)])
 def test_poller_waits_as_long_as_the_interval_says(server: Server, interval: str, longest: int) -> None:
-    # Given an interval, When polled, Then that is how long SQS holds the request
+    # Given an interval, When polled, Then that is how long SQS holds the request, but for the first
     scene = Scene(server, pollInterval=interval)
     scene.poll()
-    assert scene.queue.waits == [longest]
+    scene.poll()
+    assert scene.queue.waits == [1, longest]
 
 
 def test_poller_waits_no_longer_than_until_a_claim_is_due(scene: Scene, server: Server) -> None:
@@ -5783,11 +5805,67 @@ def test_poller_tells_a_default_response_within_one_poll_of_the_end(scene: Scene
     assert len(server.told) == 1
 
 
-def test_poller_that_was_down_over_the_end_tells_it_at_its_first_poll(server: Server) -> None:
-    # Given a question that ended three days ago, When a poller starts, Then its first poll tells it
+def test_poller_that_was_down_over_the_end_tells_it_when_it_has_seen_the_queue(scene: Scene, server: Server) -> None:
+    # Given a question that ended three days ago, When a poller starts, Then its first poll takes a second at most
     server.store(timed(expires=NOW - 3 * DAY))
-    Scene(server).poll()
+    scene.poll()
+    assert (scene.queue.waits, server.told) == ([1], [])
+    # Then the next one tells the default response
+    scene.poll()
     assert [answer[3] for answer in server.told] == ["NoResponse"]
+
+
+@pytest.mark.parametrize(("arrived", "content"), [(NOW - 1, "Yes"), (NOW + 1, "NoResponse")], ids=["in time", "late"])
+def test_reply_that_waited_on_the_queue_over_the_end_answers_when_it_was_in_time(
+    scene: Scene, server: Server, arrived: float, content: str
+) -> None:
+    # Given a question that ended while no poller ran, and behind ten other messages a reply to it
+    server.store(timed(created=NOW - 15 * MINUTE, expires=NOW))
+    scene.clock.now = NOW + 5 * MINUTE
+    scene.start()
+    scene.queue.dead_letters = False
+    scene.queue.put(*["no reply"] * 10)
+    scene.queue.messages.append(received(inbound("1234"), 99, arrived))
+    # When a poller starts, Then the reply counts as it was given
+    for _ in range(3):
+        scene.poll()
+    assert [answer[3] for answer in server.told] == [content]
+
+
+def test_queue_that_is_always_full_holds_up_the_end_of_a_question_for_one_poll_interval(
+    scene: Scene, server: Server
+) -> None:
+    # Given a question that is over, and a queue whose messages stay
+    server.store(timed(expires=NOW))
+    scene.queue.put(*["no reply"] * 20)
+    for _ in range(5):
+        scene.poll()
+    assert server.told == []
+    # When ten seconds have passed, Then it ends all the same
+    scene.clock.now += 10
+    scene.poll()
+    scene.poll()
+    assert [answer[3] for answer in server.told] == ["NoResponse"]
+
+
+def test_queue_that_cannot_be_read_at_the_start_does_not_hold_up_the_end_of_a_question(
+    scene: Scene, server: Server
+) -> None:
+    # Given a question that is over and an AWS that fails, When run, Then it ends at the second poll
+    server.store(timed(expires=NOW))
+    scene.queue.fail = [sms.AwsError("ReceiveMessage failed.")] * 3
+    _stop_after(scene, polls=2)
+    assert [answer[3] for answer in server.told] == ["NoResponse"]
+
+
+def test_poller_forgets_what_is_long_over_and_writes_nothing_when_there_is_none(scene: Scene, server: Server) -> None:
+    # Given a question answered five days ago and one that is open
+    told = claim(at=NOW - 5 * DAY, told_at=NOW - 5 * DAY)
+    server.store(question(1, expires=NOW - 5 * DAY, claim=told), question(2))
+    # When polled three times, Then one write takes the first out
+    for _ in range(3):
+        scene.poll()
+    assert (server.questions, server.writes) == ([question(2)], 1)
 
 
 def test_poller_reminds_and_stops_at_the_answer(scene: Scene, server: Server) -> None:
@@ -5813,7 +5891,8 @@ def test_poller_waits_until_a_question_ends_in_whole_seconds_and_no_longer_than_
     # Given a question that ends in so many seconds, When polled, Then the wait for a reply ends in the second after
     server.store(timed(expires=NOW + seconds))
     scene.poll()
-    assert scene.queue.waits == [expected]
+    scene.poll()
+    assert scene.queue.waits == [1, expected]
 
 
 def test_claim_that_xsoar_refuses_holds_up_no_end_of_another_question(scene: Scene, server: Server) -> None:
