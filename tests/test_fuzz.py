@@ -11,7 +11,7 @@ import re
 import time
 import unicodedata
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -517,7 +517,7 @@ class Story(RuleBasedStateMachine):
         if not (old and self.entitlements):
             self.entitlements.append(sms.Entitlement(str(uuid.UUID(int=len(self.entitlements))), "77", "3"))
         ask = sms.AskText("Deploy?", ("Yes", "No", "Later", "7")[:count], self.entitlements[-1])
-        answered = self.entitlements[-1].key in self.state.taken()
+        answered = self.state.is_taken(self.entitlements[-1])
         known = self.state.find(self.entitlements[-1], phone)
         differs = known and known.open_at(self.now) and tuple(known.codes.values()) != ask.options
         if answered or differs:
@@ -561,7 +561,7 @@ class Story(RuleBasedStateMachine):
         asked = before.find(verdict.match.question.entitlement, reply.phone)
         assert asked
         assert asked.claim is None
-        assert asked.entitlement.key not in before.taken()
+        assert not before.is_taken(asked.entitlement)
         assert means(reply.text, verdict.match.code, asked.codes[verdict.match.code])
         if reply.arrived is not None and asked.published is not None:
             assert reply.arrived >= asked.published - 2
@@ -583,16 +583,16 @@ class Story(RuleBasedStateMachine):
     def a_code_means_one_option_of_one_open_question(self) -> None:
         state = self.state
         for phone in (PHONE, OTHER_PHONE):
-            held = [int(code) for q in state.of(phone) if self._holds_codes(q, state.taken()) for code in q.codes]
+            held = [int(code) for q in state.of(phone) if self._holds_codes(q, state) for code in q.codes]
             assert len(set(held)) == len(held)
 
-    def _holds_codes(self, asked: sms.Question, taken: Collection[str]) -> bool:
+    def _holds_codes(self, asked: sms.Question, state: sms.State) -> bool:
         """Open, or claimed and not yet told; unless it had expired when a reply that was sent in time came in.
 
         A copy of a question that another phone answered closes with that answer's claim.
         """
         if asked.claim is None:
-            return self.now < asked.expires and asked.entitlement.key not in taken
+            return self.now < asked.expires and not state.is_taken(asked.entitlement)
         return asked.claim.told_at is None and asked.claim.at < asked.expires
 
     @invariant()

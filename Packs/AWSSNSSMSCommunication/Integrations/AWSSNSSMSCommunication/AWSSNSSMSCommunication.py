@@ -22,7 +22,7 @@ import time
 import unicodedata
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -71,6 +71,8 @@ MAX_CODE = 9999  # four digits
 MAX_ENVELOPES = 5
 MAX_ID = 128  # characters of a reply id that are kept; AWS ids are UUIDs
 RECEIVE_COUNT = 10  # messages an SQS receive brings, and a batch delete takes, at most
+PARALLEL_CALLS = 10  # receives, or batch deletes, at once while many replies wait
+BATCH = RECEIVE_COUNT * PARALLEL_CALLS  # replies that are claimed, told and settled together at most
 CONTEXT_TRIES = 20
 INJECTED = "inject-"  # how the id of a reply begins that no phone sent: it gets no text
 KEEP_CLOSED = 4 * 86400.0  # seconds; a queue keeps a message four days by default, so no re-delivery comes later
@@ -618,15 +620,31 @@ class State:
     def find(self, entitlement: Entitlement, phone: str) -> Question | None:
         return next((question for question in self.of(phone) if question.entitlement.key == entitlement.key), None)
 
-    def taken(self) -> set[str]:
-        """The keys of the entitlements that have an answer, on whichever phone."""
-        return {question.entitlement.key for question in self.all() if question.claim}
+    @cached_property
+    def _asked(self) -> Mapping[str, tuple[str, ...]]:
+        """By the key of an entitlement, the phones that were asked under it."""
+        asked: dict[str, tuple[str, ...]] = {}
+        for question in self.all():
+            key = question.entitlement.key
+            asked[key] = (*asked.get(key, ()), question.phone)
+        return asked
+
+    def copies(self, entitlement: Entitlement) -> list[Question]:
+        """The questions under the entitlement, one for each phone that was asked."""
+        found = (self.find(entitlement, phone) for phone in self._asked.get(entitlement.key, ()))
+        return [question for question in found if question]
+
+    def is_taken(self, entitlement: Entitlement) -> bool:
+        """Whether it has an answer, on whichever phone."""
+        return any(question.claim for question in self.copies(entitlement))
 
     def put(self, question: Question) -> "State":
         """With the question in place of the one of the same entitlement and phone, else at the end of that phone's."""
         old = self.of(question.phone)
+        if self.find(question.entitlement, question.phone) is None:
+            return self._with(question.phone, (*old, question))
         new = tuple(question if kept.entitlement.key == question.entitlement.key else kept for kept in old)
-        return self._with(question.phone, new if question in new else (*old, question))
+        return self._handing_on(self._with(question.phone, new))
 
     def drop(self, question: Question) -> "State":
         return self._with(question.phone, tuple(kept for kept in self.of(question.phone) if kept != question))
@@ -637,17 +655,25 @@ class State:
             del changed[phone]
         return replace(self, questions=changed)
 
+    def _handing_on(self, after: "State") -> "State":
+        """The state after this one, in which the same phones were asked: the index, if made, holds for it too."""
+        if "_asked" in vars(self):
+            vars(after)["_asked"] = self._asked
+        return after
+
     def close_others(self, question: Question, ending: Status) -> "State":
         """With the copies of the question on other phones closed, those that are still unanswered."""
         state = self
-        for copy in list(self.all()):
-            if copy.entitlement.key == question.entitlement.key and copy.claim is None and copy.closed is None:
+        for copy in self.copies(question.entitlement):
+            if copy.claim is None and copy.closed is None:
                 state = state.put(replace(copy, closed=ending))
         return state
 
     def remember(self, number: str, phone: PhoneRecord) -> "State":
         """With what is remembered of the phone; the same state when that is nothing new."""
-        return self if phone == self.phone(number) else replace(self, phones={**self.phones, number: phone})
+        if phone == self.phone(number):
+            return self
+        return self._handing_on(replace(self, phones={**self.phones, number: phone}))
 
     def freshened(self, number: str, now: float, *, answered: bool = False) -> "State":
         """With the count of feedback texts to a phone begun anew, where there is one; an answer ends an opt-out too."""
@@ -1049,16 +1075,14 @@ def claim_replies(
     state: State, replies: Sequence[Reply], settings: Settings, now: float
 ) -> tuple[State, list[Verdict]]:
     """Judge the replies in their order, each against what the ones before it left."""
-    verdicts, taken = [], state.taken()
+    verdicts = []
     for reply in replies:
-        verdict = judge(state, reply, taken, settings, now)
-        state = record(state, verdict, now)
-        taken |= {verdict.match.question.entitlement.key} if verdict.match else set()
-        verdicts.append(verdict)
+        verdicts.append(judge(state, reply, settings, now))
+        state = record(state, verdicts[-1], now)
     return state, verdicts
 
 
-def judge(state: State, reply: Reply, taken: set[str], settings: Settings, now: float) -> Verdict:
+def judge(state: State, reply: Reply, settings: Settings, now: float) -> Verdict:
     """What the reply means for the questions of its phone, but for those whose entitlement another phone has taken."""
     questions, phone = state.of(reply.phone), state.phone(reply.phone)
     earlier = next((q for q in questions if q.claim and reply.id and q.claim.reply_id == reply.id), None)
@@ -1069,7 +1093,7 @@ def judge(state: State, reply: Reply, taken: set[str], settings: Settings, now: 
     said = understand(reply.text)
     if said.opts_out:
         return Verdict(reply, Meaning.OPT_OUT)
-    untaken = [q for q in questions if q.claim is None and q.closed is None and q.entitlement.key not in taken]
+    untaken = [q for q in questions if q.closed is None and not state.is_taken(q.entitlement)]
     matches = find_matches(said, [q for q in untaken if answerable(q, reply, now)])
     if len(matches) == 1:
         return Verdict(reply, Meaning.ANSWER, matches[0])
@@ -1167,16 +1191,12 @@ def end_overdue(state: State, now: float) -> tuple[State, list[Verdict]]:
 
     One that several phones were asked under, one after the other, is over with the last of them.
     """
-    verdicts, taken = (
-        [],
-        state.taken() | {question.entitlement.key for question in state.all() if question.open_at(now)},
-    )
-    for question in list(state.all()):
-        unanswered = question.claim is None and question.closed is None and question.entitlement.key not in taken
-        if unanswered and question.terms.default and question.expires <= now:
+    verdicts = []
+    for question in [q for q in state.all() if q.terms.default and q.closed is None and q.expires <= now]:
+        copies = state.copies(question.entitlement)
+        if not any(copy.claim or copy.open_at(now) for copy in copies):
             state, verdict = end(state, question, question.terms.default, Status.EXPIRED, now)
             verdicts.append(verdict)
-            taken.add(question.entitlement.key)
     return state, verdicts
 
 
@@ -1200,10 +1220,10 @@ def remind(state: State, grace: float, now: float) -> tuple[State, list[Sms]]:
 
     An older moment passed while no poller ran: its reminder is left out, the next one is sent at its time.
     """
-    reminders, taken = [], state.taken()
-    for question in list(state.all()):
-        due = moments_passed(question, now)
-        if due > question.reminded and question.open_at(now) and question.entitlement.key not in taken:
+    reminders = []
+    for question in [q for q in state.all() if moments_passed(q, now) > q.reminded]:
+        if question.open_at(now) and not state.is_taken(question.entitlement):
+            due = moments_passed(question, now)
             state = state.put(replace(question, reminded=due))
             if now - (question.created + due * question.terms.every) <= grace:
                 reminders.append(Sms(question.phone, reminder_sms(question)))
@@ -1234,11 +1254,19 @@ def reminders_left(question: Question) -> int:
 # ---------------------------------------------------------------- the integration context
 
 T = TypeVar("T")
+WRITTEN = "_written"  # the attribute in which a question keeps its JSON text
 
 
-def question_to_json(question: Question) -> dict[str, Any]:
-    claim = question.claim
-    return {
+def question_to_json(question: Question) -> str:
+    """The question as JSON text in one line, without what is as it is at first. It is made once for each question."""
+    if WRITTEN not in vars(question):
+        vars(question)[WRITTEN] = json.dumps(question_fields(question), separators=(",", ":"))
+    return str(vars(question)[WRITTEN])
+
+
+def question_fields(question: Question) -> dict[str, Any]:
+    claim, usual = question.claim, asdict(Terms(question.expires - question.created))
+    always = {
         "guid": question.entitlement.guid,
         "incident": question.entitlement.incident,
         "task": question.entitlement.task,
@@ -1247,22 +1275,16 @@ def question_to_json(question: Question) -> dict[str, Any]:
         "codes": dict(question.codes),
         "created": question.created,
         "expires": question.expires,
-        "sends": question.sends,
+    }
+    later = {
+        "sends": question.sends if question.sends != 1 else None,
         "published": question.published,
-        "claim": claim
-        and {
-            "option": claim.option,
-            "code": claim.code,
-            "reply_id": claim.reply_id,
-            "at": claim.at,
-            "told_at": claim.told_at,
-            "error": claim.error,
-            "ending": claim.ending.value,
-        },
-        "terms": asdict(question.terms),
-        "reminded": question.reminded,
+        "claim": claim and {**asdict(claim), "ending": claim.ending.value},
+        "terms": {name: value for name, value in asdict(question.terms).items() if value != usual[name]} or None,
+        "reminded": question.reminded or None,
         "closed": question.closed and question.closed.value,
     }
+    return always | {name: value for name, value in later.items() if value is not None}
 
 
 TEXT_FIELDS = ("guid", "incident", "task", "phone", "text")
@@ -1288,29 +1310,45 @@ def claim_from_json(item: Any, codes: Mapping[str, str]) -> Claim:
     ending = Status(stored.get("ending", Status.ANSWERED.value))
     if ending is Status.ANSWERED and codes[code] != option:
         raise ValueError
-    told_at = None if stored["told_at"] is None else float(stored["told_at"])
-    return Claim(option, code, reply_id, float(stored["at"]), told_at, error, ending)
+    return Claim(option, code, reply_id, float(stored["at"]), number_from_json(stored["told_at"]), error, ending)
 
 
-def question_from_json(item: Any) -> Question:
-    """The question; TypeError, ValueError or KeyError when the item is none."""
-    stored = checked(item, dict)
+def number_from_json(item: Any) -> float | None:
+    return None if item is None else float(item)
+
+
+def question_from_json(written: str) -> Question:
+    """The question; TypeError, ValueError or KeyError when the text is none."""
+    stored = checked(json.loads(written), dict)
     guid, incident, task, phone, text = (checked(stored[name], str) for name in TEXT_FIELDS)
     codes = {checked_code(code): checked(option, str) for code, option in checked(stored["codes"], dict).items()}
-    return Question(
+    created, expires = float(stored["created"]), float(stored["expires"])
+    question = Question(
         entitlement=Entitlement(guid, incident, task),
         phone=phone,
         text=text,
         codes=codes,
-        created=float(stored["created"]),
-        expires=float(stored["expires"]),
-        sends=int(stored["sends"]),
-        published=None if stored.get("published") is None else float(stored["published"]),
-        claim=None if stored["claim"] is None else claim_from_json(stored["claim"], codes),
-        terms=Terms(**(stored.get("terms") or {"lifetime": 0.0})),
+        created=created,
+        expires=expires,
+        sends=int(stored.get("sends", 1)),
+        published=number_from_json(stored.get("published")),
+        claim=claim_from_json(stored["claim"], codes) if stored.get("claim") is not None else None,
+        terms=Terms(**{"lifetime": expires - created, **stored.get("terms", {})}),
         reminded=int(stored.get("reminded", 0)),
         closed=Status(stored["closed"]) if stored.get("closed") else None,
     )
+    vars(question)[WRITTEN] = written
+    return question
+
+
+def questions_from_json(written: str, known: Mapping[str, Question]) -> list[Question]:
+    """The questions of a list, each written in a line of its own, unless somebody edited it; errors as for one."""
+    lines = written[1:-1].split(",\n") if written[:1] + written[-1:] == "[]" else []
+    try:
+        return [known.get(line) or question_from_json(line) for line in lines or [""]]
+    except ValueError:
+        items = checked(json.loads(written), list)
+        return [question_from_json(json.dumps(item)) for item in items]
 
 
 def events_from_json(item: Any) -> tuple[Event, ...]:
@@ -1328,13 +1366,15 @@ def phone_from_json(item: Any) -> PhoneRecord:
     )
 
 
-def read_state(context: Mapping[str, Any]) -> State:
-    """What the integration context holds; StateError when it holds something else, which must then be left alone."""
+def read_state(context: Mapping[str, Any], known: Mapping[str, Question] | None = None) -> State:
+    """What the integration context holds; StateError when it holds something else, which must then be left alone.
+
+    known: questions by their JSON text, which are not read anew.
+    """
     try:
-        questions: dict[str, tuple[Question, ...]] = {}
-        for item in checked(json.loads(context.get(CONTEXT_KEY) or "[]"), list):
-            question = question_from_json(item)
-            questions[question.phone] = (*questions.get(question.phone, ()), question)
+        questions: dict[str, list[Question]] = {}
+        for question in questions_from_json(context.get(CONTEXT_KEY) or "[]", known or {}):
+            questions.setdefault(question.phone, []).append(question)
         phones = checked(json.loads(context.get(PHONES_KEY) or "{}"), dict)
         remembered = {number: phone_from_json(item) for number, item in phones.items()}
     except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -1342,7 +1382,7 @@ def read_state(context: Mapping[str, Any]) -> State:
             f"The integration context holds {CONTEXT_KEY} that cannot be read ({type(error).__name__}); they were left "
             "as they are. Repair them, or reset the integration cache of the instance to lose all open questions."
         ) from error
-    return State(questions, remembered)
+    return State({phone: tuple(asked) for phone, asked in questions.items()}, remembered)
 
 
 def phone_to_json(phone: PhoneRecord) -> dict[str, Any]:
@@ -1355,11 +1395,11 @@ def phone_to_json(phone: PhoneRecord) -> dict[str, Any]:
 
 
 def write_state(state: State) -> dict[str, str]:
-    values = {
-        CONTEXT_KEY: [question_to_json(question) for question in state.all()],
-        PHONES_KEY: {number: phone_to_json(phone) for number, phone in state.phones.items()},
+    phones = {number: phone_to_json(phone) for number, phone in state.phones.items()}
+    return {
+        CONTEXT_KEY: "[" + ",\n".join(map(question_to_json, state.all())) + "]",
+        PHONES_KEY: json.dumps(phones, separators=(",", ":")),
     }
-    return {key: json.dumps(value, separators=(",", ":")) for key, value in values.items()}
 
 
 def purge(state: State, lifetime: float, now: float) -> State:
@@ -1378,14 +1418,26 @@ def purge(state: State, lifetime: float, now: float) -> State:
 
 
 class QuestionStore:
-    """The questions in the integration context, which all containers of the instance share."""
+    """The questions in the integration context, which all containers of the instance share.
+
+    What was read or written last is kept, and taken for what a context holds that has the very same texts.
+    """
 
     def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sleep = sleep
+        self._texts: Mapping[str, Any] = {}
+        self._state = State()
 
     def read(self) -> State:
         """The state now. StateError when it cannot be had or understood: never an empty state."""
-        return read_state(self._load()[0])
+        return self._understand(self._load()[0])
+
+    def _understand(self, context: Mapping[str, Any]) -> State:
+        texts = {key: context.get(key) for key in (CONTEXT_KEY, PHONES_KEY)}
+        if texts != self._texts:
+            known = {question_to_json(question): question for question in self._state.all()}
+            self._texts, self._state = texts, read_state(context, known)
+        return self._state
 
     def update(self, change: Callable[[State], tuple[State, T]]) -> T:
         """Apply change to the state by compare-and-swap and return its second result.
@@ -1396,9 +1448,13 @@ class QuestionStore:
         """
         for attempt in range(CONTEXT_TRIES):
             context, version = self._load()
-            before = read_state(context)
+            before = self._understand(context)
             after, result = change(before)
-            if after is before or self._save({**context, **write_state(after)}, version):
+            if after is before:
+                return result
+            texts = write_state(after)
+            if self._save({**context, **texts}, version):
+                self._texts, self._state = texts, after
                 return result
             self._sleep(jitter() * min(1.0, 0.02 * 2**attempt))
         raise StateError(
@@ -1646,14 +1702,31 @@ class ReplyQueue:
 
     def __init__(self, aws: Aws, settings: Settings) -> None:
         self._aws, self._settings = aws, settings
+        self._threads = ThreadPoolExecutor(PARALLEL_CALLS)
 
     @property
     def _client(self) -> Any:
         return self._aws.client("sqs", self._settings.retries + 1, longest_wait=self._settings.poll_seconds)
 
     def receive(self, wait: int) -> list[Received]:
-        """Up to ten messages, as soon as there are any, after wait seconds (0 to 20) none. They stay on the queue,
-        hidden for its visibility timeout."""
+        """Up to a hundred messages, as soon as there are any, after wait seconds (0 to 20) none.
+
+        They stay on the queue, hidden for its visibility timeout. More than ten come when the first call is full.
+        """
+        first = self._receive(wait)
+        if len(first) < RECEIVE_COUNT:
+            return first
+        more = self._threads.map(self._receive_more, range(PARALLEL_CALLS - 1))
+        return [*first, *(message for messages in more for message in messages)]
+
+    def _receive_more(self, _call: int) -> list[Received]:
+        """What else waits. Nothing when AWS fails: what the first call brought is handled all the same."""
+        try:
+            return self._receive(0)
+        except AwsError:
+            return []
+
+    def _receive(self, wait: int) -> list[Received]:
         response = self._call(
             "receive_message",
             MaxNumberOfMessages=RECEIVE_COUNT,
@@ -1663,13 +1736,18 @@ class ReplyQueue:
         return [received_message(message) for message in response.get("Messages", [])]
 
     def delete(self, messages: Sequence[Received]) -> int:
-        """Delete the messages for good; returns how many AWS did not delete: those are delivered again."""
-        failed = 0
-        for start in range(0, len(messages), RECEIVE_COUNT):
-            batch = messages[start : start + RECEIVE_COUNT]
-            entries = [{"Id": str(place), "ReceiptHandle": message.handle} for place, message in enumerate(batch)]
-            failed += len(self._call("delete_message_batch", Entries=entries).get("Failed", []))
-        return failed
+        """Delete the messages for good; returns how many AWS did not delete: those are delivered again.
+
+        AwsError when a call failed, after the others were made: some may be deleted. To delete one again does no harm.
+        """
+        batches = [messages[start : start + RECEIVE_COUNT] for start in range(0, len(messages), RECEIVE_COUNT)]
+        calls = [self._threads.submit(self._delete_batch, batch) for batch in batches]
+        wait(calls)
+        return sum(call.result() for call in calls)
+
+    def _delete_batch(self, batch: Sequence[Received]) -> int:
+        entries = [{"Id": str(place), "ReceiptHandle": message.handle} for place, message in enumerate(batch)]
+        return len(self._call("delete_message_batch", Entries=entries).get("Failed", []))
 
     def has_dead_letter_queue(self) -> bool:
         return bool(self.attributes(["RedrivePolicy"]).get("RedrivePolicy"))
@@ -1817,7 +1895,7 @@ class Conversation:
     def _register(self, state: State, ask: AskText, phone: str, terms: Terms) -> tuple[State, Asking]:
         now = self._now()
         known = state.find(ask.entitlement, phone)
-        if ask.entitlement.key in state.taken():
+        if state.is_taken(ask.entitlement):
             raise InputError(
                 "The entitlement of this question has been answered. Ask again with a new one. Nothing was sent."
             )
@@ -1954,19 +2032,16 @@ class Conversation:
     def open_questions(self, phone: str) -> list[Question]:
         """The questions that the phone can answer now, oldest first. StateError when the context cannot be read."""
         state = self.state()
-        taken = state.taken()
-        return [q for q in state.of(phone) if q.open_at(self._now()) and q.entitlement.key not in taken]
+        return [q for q in state.of(phone) if q.open_at(self._now()) and not state.is_taken(q.entitlement)]
 
 
 def cancel(state: State, wanted: Callable[[Question], bool], response: str, now: float) -> tuple[State, list[Verdict]]:
     """The wanted open questions closed; with a response, which one claim per entitlement holds, their copies too."""
-    verdicts, taken = [], state.taken()
-    still_open = [q for q in state.all() if q.open_at(now) and q.entitlement.key not in taken]
+    verdicts, still_open = [], [q for q in state.all() if q.open_at(now) and not state.is_taken(q.entitlement)]
     keys = {q.entitlement.key for q in still_open if response and wanted(q)}
     for question in [q for q in still_open if q.entitlement.key in keys or wanted(q)]:
-        if response and question.entitlement.key not in taken:
+        if response and not state.is_taken(question.entitlement):
             state, verdict = end(state, question, response, Status.CANCELLED, now)
-            taken.add(question.entitlement.key)
         else:
             closed = replace(question, closed=Status.CANCELLED)
             state, verdict = (
@@ -2017,15 +2092,12 @@ def settle(
 
 def notify_others(state: State, answered: Question, now: float) -> tuple[State, tuple[Sms, ...]]:
     """The texts to those whose copies of the question the answer has closed, counted as feedback to each."""
-    texts, event = [], Event(f"closed-{answered.entitlement.key}", now)
-    for copy in state.all():
-        phone = state.phone(copy.phone)
-        is_closed = copy.entitlement.key == answered.entitlement.key and copy.closed is Status.ANSWERED
-        if is_closed and phone.may_get_feedback(event.reply_id, now):
-            texts.append(Sms(copy.phone, SOMEONE_ELSE_TEXT))
-    for text in texts:
-        state = state.remember(text.phone, state.phone(text.phone).with_feedback(event))
-    return state, tuple(texts)
+    event = Event(f"closed-{answered.entitlement.key}", now)
+    closed = [copy.phone for copy in state.copies(answered.entitlement) if copy.closed is Status.ANSWERED]
+    told = [number for number in closed if state.phone(number).may_get_feedback(event.reply_id, now)]
+    for number in told:
+        state = state.remember(number, state.phone(number).with_feedback(event))
+    return state, tuple(Sms(number, SOMEONE_ELSE_TEXT) for number in told)
 
 
 def note_published(state: State, question: Question, at: float | None) -> State:
@@ -2449,7 +2521,7 @@ class Poller:
     def _delete(self, messages: Sequence[Received]) -> None:
         """Delete the messages, and the last of those that AWS did not let go of before. That AWS refuses it is shown,
         but holds no reply up: a message that comes again changes nothing."""
-        self._undeleted = [*self._undeleted, *messages][-RECEIVE_COUNT:]
+        self._undeleted = [*self._undeleted, *messages][-BATCH:]
         if not self._undeleted:
             return
         try:

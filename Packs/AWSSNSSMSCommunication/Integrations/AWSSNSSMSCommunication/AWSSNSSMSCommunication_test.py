@@ -1927,12 +1927,7 @@ STORED_QUESTION = {
     "codes": {"1234": "Yes", "5678": "No"},
     "created": 1767225600.0,
     "expires": 1767312000.0,
-    "sends": 1,
-    "published": None,
-    "claim": None,
-    "terms": {"lifetime": 0.0, "default": "", "reminders": 0, "every": 0.0, "thanks": ""},
-    "reminded": 0,
-    "closed": None,
+    "terms": {"lifetime": 0.0},
 }
 STORED_CLAIM = {
     "option": "Yes",
@@ -2706,12 +2701,52 @@ def test_queue_deletes_in_batches_of_ten_and_counts_what_failed(wire: Wire) -> N
     ]
     # When deleted
     count = reply_queue().delete([received("", number) for number in range(23)])
-    # Then three requests left, with ids of their own, and two is what is told
+    # Then three requests left, in whatever order, with ids of their own, and two is what is told
     entries = [request.parameters["Entries"] for request in wire.requests]
     assert count == 2
-    assert [len(batch) for batch in entries] == [10, 10, 3]
-    assert [entry["ReceiptHandle"] for entry in entries[2]] == ["handle-20", "handle-21", "handle-22"]
+    assert sorted(len(batch) for batch in entries) == [3, 10, 10]
+    deleted = [entry["ReceiptHandle"] for batch in entries for entry in batch]
+    assert sorted(deleted) == sorted(f"handle-{number}" for number in range(23))
     assert all(len({entry["Id"] for entry in batch}) == len(batch) for batch in entries)
+
+
+def test_queue_that_fails_to_delete_one_batch_deletes_the_others_and_says_so(wire: Wire) -> None:
+    # Given 100 messages, and an AWS that refuses one request of ten
+    wire.answers["DeleteMessageBatch"] = [sqs_error("OverLimit", "OverLimit")]
+    # When deleted, Then it is an error, and the other nine requests were made
+    with pytest.raises(sms.AwsError, match=r"^AWS refused DeleteMessageBatch with OverLimit: "):
+        reply_queue().delete([received("", number) for number in range(100)])
+    assert len(wire.requests) == 10
+
+
+def messages(first: int, count: int) -> AWSResponse:
+    """A receive that brings so many messages, numbered from the first."""
+    numbers = range(first, first + count)
+    return http(
+        json.dumps({"Messages": [{"ReceiptHandle": f"handle-{n}", "MessageId": f"{n}", "Body": ""} for n in numbers]})
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "requests"),
+    [([9], 1), ([10], 10), ([10, 10, 4], 10), ([10] * 10, 10)],
+    ids=["not full", "just full", "24", "100"],
+)
+def test_receive_that_comes_back_full_is_followed_by_nine_at_once(wire: Wire, counts: list[int], requests: int) -> None:
+    # Given a queue on which so many wait
+    wire.answers["ReceiveMessage"] = [messages(10 * place, count) for place, count in enumerate(counts)]
+    # When received, Then all of them come, none twice; only the first request waits
+    handles = [message.handle for message in reply_queue().receive(20)]
+    assert len(handles) == len(set(handles)) == sum(counts)
+    assert [request.parameters["WaitTimeSeconds"] for request in wire.requests] == [20] + [0] * (requests - 1)
+
+
+def test_receive_that_fails_after_a_full_one_loses_nothing_of_that(wire: Wire) -> None:
+    # Given ten messages, and a queue that fails then, but for one request
+    refusals = [sqs_error("OverLimit", "OverLimit") for _ in range(8)]
+    wire.answers["ReceiveMessage"] = [messages(0, 10), messages(10, 3), *refusals]
+    # When received, Then what came is there
+    assert len(reply_queue().receive(1)) == 13
 
 
 def test_queue_deletes_nothing_without_a_request(wire: Wire) -> None:
@@ -4073,7 +4108,7 @@ class FakeQueue:
         self.messages: list[sms.Received] = []
         self.fail: list[BaseException] = []
         self.dead_letters = True
-        self.undeletable = 0
+        self.undeletable, self.at_once = 0, 10
         self.waits: list[int] = []
         self._number = 0
 
@@ -4086,7 +4121,7 @@ class FakeQueue:
         self.waits.append(wait)
         if self.fail:
             raise self.fail.pop(0)
-        return list(reversed(self.messages[:10]))
+        return list(reversed(self.messages[: self.at_once]))
 
     def delete(self, messages: Sequence[sms.Received]) -> int:
         kept, self.undeletable = min(self.undeletable, len(messages)), 0
@@ -4721,6 +4756,18 @@ def test_poller_whose_messages_cannot_be_deleted_answers_all_the_same_and_says_s
     assert (server.health, server.errors) == (["", sentence, ""], [sentence])
 
 
+def test_poller_handles_a_hundred_replies_with_two_writes_and_deletes_them_all(scene: Scene, server: Server) -> None:
+    # Given a hundred questions to as many phones, and a reply to each in one receive
+    phones = [f"+1425555{number:04}" for number in range(100)]
+    server.store(*(question(number, phone) for number, phone in enumerate(phones, 1)))
+    scene.queue.put(*(inbound("1234", f"in-{number}", phone) for number, phone in enumerate(phones)))
+    scene.queue.at_once = 100
+    # When polled, Then all are told and thanked in two writes, and nothing is left
+    assert len(scene.poll()) == 100
+    assert len({answer[1] for answer in server.told}) == len(server.told) == 100
+    assert (server.writes, scene.queue.messages) == (2, [])
+
+
 def test_poller_looks_after_refused_claims_at_once_when_xsoar_takes_another_answer(
     scene: Scene, server: Server
 ) -> None:
@@ -5191,7 +5238,7 @@ def test_each_of_many_overdue_questions_ends() -> None:
     after, verdicts = sms.end_overdue(state(*questions), NOW)
     ended = {verdict.match.question.entitlement for verdict in verdicts if verdict.match}
     assert ended == {entitlement(1), entitlement(2), entitlement(3)}
-    assert after.taken() == {entitlement(number).key for number in (1, 2, 3)}
+    assert [after.is_taken(entitlement(number)) for number in (1, 2, 3)] == [True, True, True]
 
 
 def test_overdue_question_is_not_purged_before_its_task_has_its_default_response() -> None:
@@ -5759,15 +5806,32 @@ def test_question_with_terms_is_read_as_it_was_stored(known: sms.Question) -> No
 
 def test_state_stored_before_there_were_lifetimes_is_read() -> None:
     # Given what an older version stored: an open question and an answered one
-    new = ("terms", "reminded", "closed")
-    old = {name: value for name, value in STORED_QUESTION.items() if name not in new}
+    old = {name: value for name, value in STORED_QUESTION.items() if name != "terms"}
+    old |= {"sends": 1, "published": None, "claim": None}
     old_claim = {name: value for name, value in STORED_CLAIM.items() if name != "ending"}
     answered = {**old, "guid": "00000002-0000-4000-8000-000000000000", "claim": {**old_claim, "error": ""}}
     # When read, Then neither ends by itself nor is reminded of, and the answer is one
     known = sms.read_state({"entitlements": json.dumps([old, answered])})
-    assert known == state(question(1), question(2, claim=claim()))
+    terms = sms.Terms(lifetime=DAY)
+    assert known == state(question(1, terms=terms), question(2, terms=terms, claim=claim()))
     assert sms.end_overdue(known, NOW + 2 * DAY) == (known, [])
     assert sms.next_moment(known, NOW) is None
+
+
+def test_list_of_questions_that_was_edited_by_hand_is_read() -> None:
+    # Given two questions whose texts and options look like the end of one, in each form that JSON tools write
+    known = state(question(1, text='},{",\n"}]'), question(2, codes={"1": "},{", "2": '"},\n{"'}))
+    items = json.loads(sms.write_state(known)["entitlements"])
+    # When read, Then they are the same
+    for form in ({}, {"separators": (",", ":")}, {"indent": 2}, {"indent": 0}):
+        assert sms.read_state({"entitlements": json.dumps(items, **form)}) == known
+
+
+def test_questions_are_stored_one_in_a_line() -> None:
+    # Given three questions, one with line breaks, When written, Then each has its line
+    known = state(question(1), question(2, text="a,\nb\u2028c\r"), question(3, OTHER_PHONE))
+    lines = sms.write_state(known)["entitlements"].split("\n")
+    assert [json.loads(line.strip("[],"))["guid"][:8] for line in lines] == ["00000001", "00000002", "00000003"]
 
 
 @pytest.mark.parametrize(
