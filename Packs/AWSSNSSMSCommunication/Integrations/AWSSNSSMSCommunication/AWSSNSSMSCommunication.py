@@ -1099,7 +1099,7 @@ def judge(state: State, reply: Reply, settings: Settings, now: float) -> Verdict
         return Verdict(reply, Meaning.ANSWER, matches[0])
     open_questions = [q for q in untaken if now < q.expires]
     over = [] if matches else find_matches(said, [q for q in questions if q not in open_questions])
-    meaning, text = explain(said, over, open_questions, reply.phone, settings)
+    meaning, text = explain(said, over_sms(state, over), open_questions, reply.phone, settings)
     wanted = settings.feedback and not is_own(settings, reply.phone) and phone.may_get_feedback(reply.id, now)
     return Verdict(reply, meaning, feedback=text if wanted else "")
 
@@ -1116,24 +1116,33 @@ def answerable(question: Question, reply: Reply, now: float) -> bool:
 
 
 def explain(
-    said: Said, over: Sequence[Match], open_questions: Sequence[Question], phone: str, settings: Settings
+    said: Said, over: str | None, open_questions: Sequence[Question], phone: str, settings: Settings
 ) -> tuple[Meaning, str]:
     """Why a reply answers nothing, and the text that says so: empty when the phone has no part in any question.
 
-    over: the codes it has of questions that are over; the latest of them counts.
+    over: what it gets to hear when its code is of a question that is over, else None.
     """
-    if over:
-        return Meaning.OVER, over_sms(over[-1].question)
+    if over is not None:
+        return Meaning.OVER, over
     if not open_questions:
         return Meaning.UNCLEAR, ""
     return Meaning.WRONG if said.readings else Meaning.UNCLEAR, failure_sms(settings, phone, open_questions)
 
 
-def over_sms(question: Question) -> str:
-    """What a reply to a question that is over gets to hear."""
+def over_sms(state: State, over: Sequence[Match]) -> str | None:
+    """What a reply with codes of questions that are over gets to hear of the latest; None when it has no such code.
+
+    Nothing, while XSOAR has not taken the answer of someone else: all who were asked hear of it then.
+    """
+    if not over:
+        return None
+    question = over[-1].question
     if question.claim and question.claim.ending is Status.ANSWERED:
         return ALREADY_ANSWERED_TEXT.format(chosen_option=question.claim.option)
-    return SOMEONE_ELSE_TEXT if question.closed is Status.ANSWERED else CLOSED_TEXT
+    if question.closed is not Status.ANSWERED:
+        return CLOSED_TEXT
+    untold = any(copy.claim and not copy.answered for copy in state.copies(question.entitlement))
+    return "" if untold else SOMEONE_ELSE_TEXT
 
 
 def refuse_own(settings: Settings, phone: str) -> None:
@@ -1940,7 +1949,7 @@ class Conversation:
         verdicts = self._store.update(lambda state: claim_replies(state, replies, self._settings, self._now()))
         return self._outcomes(verdicts, self._deliver([v.match for v in verdicts if v.match]))
 
-    def look_after(self, min_age: float | None = 0, *, ending: bool = True) -> Sweep:
+    def look_after(self, min_age: float | None = 0, *, ends: bool = True) -> Sweep:
         """Do what time brings, and tell again what XSOAR has not taken.
 
         1. claim and record: one compare-and-swap claims the default response of each question whose lifetime is over,
@@ -1950,9 +1959,9 @@ class Conversation:
 
         Told again are the claims of at least min_age seconds and at most a day: those of a container that died, or that
         XSOAR refused; none when min_age is None. Older ones are left to the operator, in list-entitlements. Without
-        ending, questions whose lifetime is over wait for the next look.
+        ends, what time brings waits for the next look.
         """
-        state, endings, reminders = self._store.update(lambda state: self._pass_time(state, ending=ending))
+        state, endings, reminders = self._store.update(lambda state: self._pass_time(state, ends=ends))
         now = self._now()
         new = {verdict.match.question.entitlement.key for verdict in endings if verdict.match}
         old = [] if min_age is None else untold_claims(state, now, min_age)
@@ -1962,10 +1971,11 @@ class Conversation:
         next_in = math.inf if moment is None else max(0.0, moment - now)
         return Sweep(outcomes, reminders, locked_phones(state, self._settings, now), next_in)
 
-    def _pass_time(self, before: State, *, ending: bool) -> tuple[State, Passed]:
+    def _pass_time(self, before: State, *, ends: bool) -> tuple[State, Passed]:
+        if not ends:
+            return before, Passed(before, [], [])
         now = self._now()
-        purged = purge(before, self._settings.lifetime, now)
-        state, endings = end_overdue(purged, now) if ending else (purged, [])
+        state, endings = end_overdue(purge(before, self._settings.lifetime, now), now)
         state, reminders = remind(state, self._settings.poll_seconds + REMINDER_GRACE, now)
         return state, Passed(state, endings, reminders)
 
@@ -2415,7 +2425,7 @@ class Poller:
         self._sleep, self._clock = sleep, clock
         self._health, self._pause, self._claims_pause = Health(), Pause(), Pause()
         self._time_due, self._claims_due, self._claims_min_age = 0.0, 0.0, 0.0
-        self._behind, self._started = True, clock()
+        self._behind, self._behind_since = True, clock()
         self._malformed = 0
         self._undeleted: list[Received] = []
 
@@ -2427,21 +2437,22 @@ class Poller:
                 self._pause.reset()
             except Exception as error:
                 self._health.fails(*problem(error))
-                self._claims_due = self._clock() if isinstance(error, StateError) else self._claims_due
-                self._time_due, self._behind = self._clock(), False
+                self._time_due, self._behind = self._clock(), isinstance(error, StateError)
+                if self._behind:
+                    self._claims_due, self._behind_since = self._clock(), self._clock()
                 self._sleep(self._pause.longer())
 
     def poll(self) -> None:
         """One poll: what time brings is done, then what the queue brings within its wait is handled.
 
-        At the start it is the other way round for questions that are over: a reply that came in time while no poller
-        ran answers first.
+        At the start, and after the context failed, it is the other way round for ends and reminders: a reply that came
+        meanwhile answers first.
         """
         self._check_context()
         retry = self._clock() >= self._claims_due
         if retry or self._clock() >= self._time_due:
             min_age = self._claims_min_age if retry else None
-            self._look_after(self._conversation.look_after(min_age, ending=not self._behind), retried=retry)
+            self._look_after(self._conversation.look_after(min_age, ends=not self._behind), retried=retry)
         messages = self._queue.receive(self._wait())
         self._health.works("AWS")
         self._handle(messages)
@@ -2457,8 +2468,8 @@ class Poller:
             self._health.works("integration context")
 
     def _watch_backlog(self, messages: Sequence[Received]) -> None:
-        """Be behind, from the start on, until the queue brings less than it could, for one poll interval at most."""
-        full, late = len(messages) >= RECEIVE_COUNT, self._clock() >= self._started + self._settings.poll_seconds
+        """Be behind until the queue brings less than it could, for one poll interval at most."""
+        full, late = len(messages) >= RECEIVE_COUNT, self._clock() >= self._behind_since + self._settings.poll_seconds
         if self._behind and (late or not full):
             self._behind, self._time_due = False, self._clock()
 

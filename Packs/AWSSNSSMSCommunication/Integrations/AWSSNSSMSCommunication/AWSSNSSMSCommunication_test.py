@@ -5362,12 +5362,12 @@ def test_answer_closes_the_copies_of_the_others_and_nothing_else() -> None:
 
 
 def test_two_phones_that_answer_in_one_batch_are_one_answer() -> None:
-    # Given a question to two phones, When both send a code, Then the first counts and the other is told
+    # Given a question to two phones, When both send a code, Then the first counts; the other is told when XSOAR is
     both = state(question(1), question(1, OTHER_PHONE, codes={"0042": "Yes"}))
     replies = [reply("5678", "r-1"), reply("0042", "r-2", OTHER_PHONE)]
     after, verdicts = sms.claim_replies(both, replies, settings(), NOW)
     assert [verdict.meaning for verdict in verdicts] == [sms.Meaning.ANSWER, sms.Meaning.OVER]
-    assert verdicts[1].feedback == "This question was answered by someone else."
+    assert verdicts[1].feedback == ""
     assert [known.claim.option for known in after.all() if known.claim] == ["No"]
 
 
