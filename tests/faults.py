@@ -1,14 +1,16 @@
 """Faults for the tests, and the rules of the pack that have to hold whatever fails.
 
 The effects of asking and of answering stand here in their order; `gaps` makes a test's table of them. A `Killer` ends a
-container's process in one gap, `failing` and `interrupting` disturb its calls on the server.
+container's process in one gap, a `Hold` stops it there for a while, `Refusal` and `Interruption` disturb its calls on
+the server.
 """
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pytest
@@ -24,6 +26,7 @@ PHONE = "+14255550182"
 POLLER = "long-running-execution"
 SEND = "send-notification"
 INJECT = "aws-sns-sms-inject-reply"
+CANCEL = "aws-sns-sms-cancel-entitlement"
 SCRIPT = "SMSAskUser"
 READ = "getIntegrationContextVersioned"
 WRITE = "setIntegrationContextVersioned"
@@ -66,6 +69,9 @@ THANK_SECOND = Effect("the second thank-you", "Publish", 2)
 DELETE = Effect("deleting the replies", "DeleteMessageBatch")
 # Two replies in one batch. The thank-yous go out in threads, beside each other and beside the deletion.
 ANSWERING = (RECEIVE, CLAIM, TELL_FIRST, TELL_SECOND, SETTLE, THANK, THANK_SECOND, DELETE)
+
+# A question that ends without a reply: by itself, or by an operator who gives a response. Nobody gets a text.
+ENDING = (CLAIM, TELL_FIRST, SETTLE)
 
 # One reply that answers nothing. What it counts for is written once; its text, if any, leaves after that.
 RECORD = Effect("recording the reply", WRITE)
@@ -147,6 +153,45 @@ def hooked(world: World, hook: Callable[[Call], None]) -> Iterator[None]:
         yield
     finally:
         world.server.hooks.remove(hook)
+
+
+class Hold:
+    """Stops one container of `command`, the first that does something from now on, right before its `effect`.
+
+    A context manager: `wait` until it stands there, `release` lets it go on, at the latest when the block is left.
+    """
+
+    def __init__(self, world: World, command: str, effect: Effect) -> None:
+        self._world, self._command, self._effect = world, command, effect
+        self._container: Container | None = None
+        self._seen = 0
+        self._reached, self._released = threading.Event(), threading.Event()
+
+    def __enter__(self) -> "Hold":
+        self._world.server.hooks.append(self._stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._world.server.hooks.remove(self._stop)
+        self.release()
+
+    def wait(self, within: float = 10) -> None:
+        """Wait until the container stands there. AssertionError when it never did."""
+        assert self._reached.wait(within), f"{self._command} never came to {self._effect.name}."
+
+    def release(self) -> None:
+        self._released.set()
+
+    def _stop(self, call: Call) -> None:
+        if call.container.command != self._command or call.phase != "before":
+            return
+        self._container = self._container or call.container
+        if call.container is not self._container or call.name != self._effect.call:
+            return
+        self._seen += 1
+        if self._seen == self._effect.nth:
+            self._reached.set()
+            self._released.wait(30)
 
 
 class Refusal:
@@ -243,21 +288,28 @@ def new_entitlement(world: World, incident: Incident, task: Task) -> str:
     return f"{guid}@{incident.id}|{task.number}"
 
 
-def send(world: World, entitlement: str, phone: str = PHONE, text: str = "Deploy?") -> Entry:
+def send(world: World, entitlement: str, phone: str = PHONE, text: str = "Deploy?", **terms: str) -> Entry:
     """What send-notification returns for a question with the options Yes and No."""
     message = f"{text} - Reply Yes or No: {entitlement}"
-    return world.server.execute(SEND, {"to": phone, "message": message})[0]
+    return world.server.execute(SEND, {"to": phone, "message": message, **terms})[0]
 
 
-def ask(world: World, phone: str = PHONE, text: str = "Deploy?") -> Asked:
-    """Ask by send-notification for a task of its own in an incident of its own; the text counts as read."""
+def ask(world: World, phone: str = PHONE, text: str = "Deploy?", **terms: str) -> Asked:
+    """Ask by send-notification for a task of its own in an incident of its own; the text stays unread."""
     incident = world.incident()
     task = incident.add_task()
     entitlement = new_entitlement(world, incident, task)
-    entry = send(world, entitlement, phone, text)
+    return Asked(incident, task, phone, entitlement, _codes(send(world, entitlement, phone, text, **terms)))
+
+
+def ask_too(world: World, asked: Asked, phone: str, **terms: str) -> Asked:
+    """Send the question to another phone as well, with codes of its own; the text stays unread."""
+    return replace(asked, phone=phone, codes=_codes(send(world, asked.entitlement, phone, **terms)))
+
+
+def _codes(entry: Entry) -> dict[str, str]:
     assert entry["Type"] != ERROR, entry["Contents"]
-    codes = entry["Contents"]["CodesToOptions"]
-    return Asked(incident, task, phone, entitlement, {option: code for code, option in codes.items()})
+    return {option: code for code, option in entry["Contents"]["CodesToOptions"].items()}
 
 
 def ask_many(world: World, phones: Sequence[str], text: str = "Deploy?") -> list[Asked]:
@@ -267,6 +319,25 @@ def ask_many(world: World, phones: Sequence[str], text: str = "Deploy?") -> list
     for phone in phones:
         world.phone(phone).expects(text)
     return asked
+
+
+MOMENTS = ("created", "expires", "published")
+
+
+def let_pass(world: World, seconds: float) -> None:
+    """As if so many seconds had passed: every question on the instance was asked, and ends, so much earlier."""
+    while True:
+        context, version = world.instance.context.read()
+        questions = [_earlier(item, seconds) for item in json.loads(context["entitlements"])]
+        try:
+            world.instance.context.write({**context, "entitlements": json.dumps(questions)}, version)
+        except ValueError:  # a container was faster
+            continue
+        return
+
+
+def _earlier(item: dict[str, Any], seconds: float) -> dict[str, Any]:
+    return {**item, **{name: item[name] - seconds for name in MOMENTS if item[name] is not None}}
 
 
 def error_of(entry: Entry) -> str:
@@ -280,17 +351,39 @@ def error_of(entry: Entry) -> str:
 
 def listed(world: World) -> dict[str, dict[str, Any]]:
     """What list-entitlements shows of every question kept, by entitlement."""
+    return {row["EntitlementID"]: row for row in _rows(world)}
+
+
+def statuses(world: World, question: Asked) -> dict[str, str]:
+    """The status that list-entitlements shows of a question, by phone."""
+    return {row["PhoneNumber"]: row["Status"] for row in _rows(world) if row["EntitlementID"] == question.entitlement}
+
+
+def _rows(world: World) -> list[dict[str, Any]]:
     entry = world.server.execute("aws-sns-sms-list-entitlements", {"show_answered": "true"})[0]
     assert entry["Type"] != ERROR, entry["Contents"]
-    outputs = (entry.get("EntryContext") or {}).values()
-    return {row["EntitlementID"]: row for rows in outputs for row in rows}
+    return [row for rows in (entry.get("EntryContext") or {}).values() for row in rows]
+
+
+def wait_for_polls(world: World, count: int) -> None:
+    """Wait until the queue has been polled so many times from now on.
+
+    When a poller has just been started, the second time is after its first look at what time brings.
+    """
+    polls = len(world.cloud.requests("ReceiveMessage"))
+    world.wait_until(lambda: len(world.cloud.requests("ReceiveMessage")) >= polls + count, f"{count} polls")
 
 
 def wait_until_idle(world: World) -> None:
     """Wait until the queue is empty and the poller, having handed over what it has to say, polls it again."""
     world.wait_until(lambda: world.cloud.queue_depth() == 0, "an empty queue")
-    polls = len(world.cloud.requests("ReceiveMessage"))
-    world.wait_until(lambda: len(world.cloud.requests("ReceiveMessage")) > polls, "another poll")
+    wait_for_polls(world, 1)
+
+
+def assert_ended_once(world: World, question: Asked, response: str, status: str) -> None:
+    """XSOAR was told the response and nothing else, which completed the task once, and every phone's row says so."""
+    assert (question.task.content, told(world, question)) == (response, ({response}, 1))
+    assert set(statuses(world, question).values()) == {status}
 
 
 def assert_answered_once(
