@@ -365,11 +365,18 @@ def _rows(world: World) -> list[dict[str, Any]]:
     return [row for rows in (entry.get("EntryContext") or {}).values() for row in rows]
 
 
-def wait_for_polls(world: World, count: int) -> None:
-    """Wait until the queue has been polled so many times from now on.
+def wait_until_settled(world: World, question: Asked) -> None:
+    """Wait until what the question ended with is on record as told."""
+    world.wait_until(lambda: any(claim["told_at"] for claim in _claims(world, question)), "a settled claim")
 
-    When a poller has just been started, the second time is after its first look at what time brings.
-    """
+
+def _claims(world: World, question: Asked) -> list[dict[str, Any]]:
+    stored = json.loads(world.instance.context.read()[0]["entitlements"])
+    return [item["claim"] for item in stored if item["guid"] == question.guid and item["claim"]]
+
+
+def wait_for_polls(world: World, count: int) -> None:
+    """Wait until the queue has been polled so many times from now on."""
     polls = len(world.cloud.requests("ReceiveMessage"))
     world.wait_until(lambda: len(world.cloud.requests("ReceiveMessage")) >= polls + count, f"{count} polls")
 

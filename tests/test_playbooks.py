@@ -172,6 +172,30 @@ def test_nobody_takes_it_and_it_is_unacknowledged(world: World, play: Play) -> N
     assert playing.outputs(within=20) == {"SMS.Answer": "unacknowledged"}
 
 
+def test_nobody_answers_though_each_is_reminded_and_it_is_unacknowledged(world: World, play: Play) -> None:
+    # Given two contacts with three seconds each, and a reminder at half of them / When neither answers
+    first, second = world.phone(FIRST), world.phone(SECOND)
+    playing = play(ESCALATE, Contacts=f"{FIRST},{SECOND}", Lifetimes="3 seconds,3 seconds", Reminders="1")
+    # Then each is asked and reminded once with the same codes, one after the other
+    for phone in (first, second):
+        asked = phone.expects(QUESTION)
+        assert phone.expects() == f"Reminder: {asked}"
+    # And it is unacknowledged, and nobody is named
+    assert playing.outputs(within=20) == {"SMS.Answer": "unacknowledged"}
+
+
+def test_a_cancelled_question_ends_the_playbook_with_the_operators_response(world: World, play: Play) -> None:
+    # Given a playbook that waits for an answer / When an operator cancels its question with a response
+    phone = world.phone(FIRST)
+    playing = play(ASK, Phone=FIRST)
+    code = read(playing, phone)["Yes"]
+    world.war_room(f'!aws-sns-sms-cancel-entitlement phone_number={FIRST} response="Handled by phone"')
+    # Then the playbook ends with it, and who replies after that is told so
+    assert playing.outputs() == {"SMS.Answer": "Handled by phone"}
+    phone.replies(code)
+    phone.expects("This question is closed")
+
+
 def test_a_contact_who_cannot_be_sent_to_does_not_stop_the_escalation(world: World, play: Play) -> None:
     # Given a first contact whose number is none / When the second accepts
     second = world.phone(SECOND)
