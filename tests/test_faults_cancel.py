@@ -30,7 +30,6 @@ from tests.faults import (
     statuses,
     told,
     wait_for_polls,
-    wait_until_idle,
 )
 from tests.stage import CLOSED, readable
 
@@ -50,7 +49,7 @@ def cancelling(world: World, question: Asked, response: str = "Abort") -> Iterat
 
 
 class TestCommandKilled:
-    @pytest.mark.parametrize("gap", gaps(ENDING))
+    @pytest.mark.parametrize("gap", gaps(ENDING)[:2])
     def test_run_again_it_is_cancelled_once(self, gap: Gap) -> None:
         """
         Given an aws-sns-sms-cancel-entitlement with a response that is killed in the gap.
@@ -68,6 +67,7 @@ class TestCommandKilled:
             world.start_poller()
             assert world.phone(PHONE).expects() == CLOSED
             assert_ended_once(world, question, "Abort", "Cancelled")
+            assert statuses(world, question) == {PHONE: "Cancelled"}
 
     @pytest.mark.parametrize("gap", gaps(ENDING))
     def test_not_run_again_the_poller_finishes_what_was_claimed(self, gap: Gap) -> None:
@@ -146,7 +146,6 @@ class TestReplyInFlight:
                 poller.wait()
                 assert cancel(world, question, response)["Type"] != ERROR
             assert phone.expects() == CLOSED
-            wait_until_idle(world)
             assert told(world, question) == (({response}, 1) if response else (set(), 0))
             assert statuses(world, question) == {PHONE: "Cancelled"}
 

@@ -16,10 +16,9 @@ from emulator.world import World
 from tests.faults import TELL, Refusal, ask, listed, stage, wait_for_polls
 
 QUESTIONS = 500
-SECONDS = 4.0
+SECONDS = 3.0
 SLACK = 0.3  # seconds, for a machine with much else to do
 BUSY = RuntimeError("the server is busy")
-DELIVERING = "Delivering the answer"
 SENTENCE = "XSOAR did not take the answer: RuntimeError: the server is busy."
 
 
@@ -76,7 +75,7 @@ def test_all_are_told_once_within_a_poll_and_a_broken_one_holds_up_nobody(
     record_property: Callable[[str, object], None],
 ) -> None:
     """
-    Given 500 open questions that end over four seconds, and XSOAR, which refuses one of the first for ever.
+    Given 500 open questions that end over three seconds, and XSOAR, which refuses one of the first for ever.
     When a poller runs.
     Then each other task has the default response, told once and within a poll of its end; the one shows its error.
     """
@@ -95,8 +94,8 @@ def test_all_are_told_once_within_a_poll_and_a_broken_one_holds_up_nobody(
         assert [task.content for task, _ in asked.values()].count("NoResponse") == QUESTIONS - 1
         # A question that ends right after a look at what time brings is told by the next look.
         assert max(late.values()) < polls.longest + max(polls.work) + SLACK
-        assert Counter(row["Status"] for row in listed(world).values()) == {"Expired": 499, DELIVERING: 1, "Open": 1}
-        assert {row["Error"] for row in listed(world).values() if row["Status"] == DELIVERING} == {SENTENCE}
+        rows = Counter((row["Status"], row["Error"]) for row in listed(world).values())
+        assert rows == {("Expired", None): 499, ("Delivering the answer", SENTENCE): 1, ("Open", None): 1}
         world.expect_log_error(SENTENCE)
     record_property(
         "printed",
