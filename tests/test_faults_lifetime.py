@@ -1,5 +1,7 @@
 """A question that ends by itself, and its reminders: containers die at each step, or none runs at the moment."""
 
+import time
+
 import pytest
 
 from emulator.server import Call
@@ -160,6 +162,22 @@ class TestNoPollerAtTheMoment:
             assert_ended_once(world, old, "NoResponse", "Expired")
             assert_ended_once(world, new, "NoResponse", "Expired")
             assert (open_one.task.completed, listed(world)[open_one.entitlement]["Status"]) == (False, "Open")
+
+    def test_reply_that_came_in_time_stands_before_the_default_response(self) -> None:
+        """
+        Given a reply that reached AWS before the end of its question, while no poller ran.
+        When a poller starts after the end.
+        Then the answer counts and is thanked for, and the default response is never told.
+        """
+        with stage() as world:
+            question = ask(world, lifetime="2 seconds", defaultResponse="NoResponse")
+            ends = world.phone(PHONE).texts[-1].time + 2
+            world.phone(PHONE).expects("Deploy?")
+            world.phone(PHONE).replies(question.codes["Yes"])
+            world.wait_until(lambda: time.time() > ends, "the end")
+            world.start_poller()
+            assert world.phone(PHONE).expects() == question.thanks("Yes")
+            assert_ended_once(world, question, "Yes", "Answered")
 
     @pytest.mark.parametrize(
         ("late", "sent"), [(5.0, 1), (20 * MINUTE, 0)], ids=["by seconds: it is sent", "by minutes: it is left out"]
