@@ -7,6 +7,7 @@ the server.
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -334,6 +335,13 @@ def let_pass(world: World, seconds: float) -> None:
         return {**item, **{name: item[name] - seconds for name in MOMENTS if item[name] is not None}}
 
     change_questions(world, lambda stored: [earlier(item) for item in stored])
+
+
+def let_end_in(world: World, seconds: float) -> float:
+    """Let every question on the instance end so soon; when that is, in seconds since 1970."""
+    end = time.time() + seconds
+    change_questions(world, lambda stored: [{**item, "expires": end} for item in stored])
+    return end
 
 
 def change_questions(world: World, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:

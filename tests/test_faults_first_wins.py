@@ -16,6 +16,7 @@ from tests.faults import (
     ask,
     ask_too,
     assert_ended_once,
+    let_end_in,
     let_pass,
     read_all,
     stage,
@@ -41,13 +42,12 @@ class TestAnswerAndEnd:
         with stage(visibility=30) as world:
             world.start_poller()
             with Hold(world, POLLER, CLAIM) as answering:
-                question = ask(world, lifetime="2 seconds", defaultResponse="NoResponse")
-                phone = world.phone(PHONE)
-                ends = phone.texts[-1].time + 2
+                question, phone = ask(world, **TERMS), world.phone(PHONE)
                 phone.expects("Deploy?")
+                end = let_end_in(world, 1)
                 phone.replies(question.codes["Yes"])
                 answering.wait()
-                world.wait_until(lambda: time.time() > ends, "the end")
+                world.wait_until(lambda: time.time() > end, "the end")
                 with Hold(world, POLLER, CLAIM) as expiring:
                     world.start_poller()
                     expiring.wait()

@@ -22,6 +22,7 @@ from tests.faults import (
     assert_ended_once,
     gaps,
     hooked,
+    let_end_in,
     let_pass,
     listed,
     read_all,
@@ -170,11 +171,11 @@ class TestNoPollerAtTheMoment:
         Then the answer counts and is thanked for, and the default response is never told.
         """
         with stage() as world:
-            question = ask(world, lifetime="2 seconds", defaultResponse="NoResponse")
-            ends = world.phone(PHONE).texts[-1].time + 2
+            question = ask(world, **TERMS)
             world.phone(PHONE).expects("Deploy?")
+            end = let_end_in(world, 1)
             world.phone(PHONE).replies(question.codes["Yes"])
-            world.wait_until(lambda: time.time() > ends, "the end")
+            world.wait_until(lambda: time.time() > end, "the end")
             world.start_poller()
             assert world.phone(PHONE).expects() == question.thanks("Yes")
             assert_ended_once(world, question, "Yes", "Answered")
