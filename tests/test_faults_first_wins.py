@@ -173,3 +173,20 @@ class TestTwoPeople:
             wait_until_idle(world)
             assert_told_of_the_other(world, OTHER)
             assert_ended_once(world, question, "Yes", "Answered")
+
+    def test_who_replies_second_in_a_batch_is_told_once(self) -> None:
+        """
+        Given a question to two phones, and a reply of each on the queue.
+        When a poller takes both at once.
+        Then the second one hears once that someone else answered: its reply and its copy of the question are one event.
+        """
+        with stage() as world:
+            question = ask(world)
+            other = ask_too(world, question, OTHER)
+            world.phone(PHONE).expects("Deploy?")
+            world.phone(PHONE).replies(question.codes["Yes"])
+            world.phone(OTHER).replies(other.codes["No"])
+            world.start_poller()
+            assert world.phone(PHONE).expects() == question.thanks("Yes")
+            wait_until_idle(world)
+            assert read_all(world, OTHER) == [SOMEONE_ELSE]

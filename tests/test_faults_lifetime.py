@@ -10,6 +10,7 @@ from tests.faults import (
     ENDING,
     PHONE,
     POLLER,
+    READ,
     SETTLE,
     TELL,
     THANK,
@@ -17,6 +18,7 @@ from tests.faults import (
     Effect,
     Gap,
     Killer,
+    Refusal,
     ask,
     ask_too,
     assert_ended_once,
@@ -202,3 +204,38 @@ class TestNoPollerAtTheMoment:
             assert listed(world)[question.entitlement]["RemindersLeft"] == 0
             wait_for_polls(world, 1)
             assert read_all(world) == []
+
+    def test_reply_that_waits_on_the_queue_stops_a_reminder(self) -> None:
+        """
+        Given a reply on the queue, and a reminder that is due, while no poller ran.
+        When a poller starts.
+        Then the answer counts and is thanked for, and no reminder is sent to who has answered.
+        """
+        with stage(replyCodeMode="sequential") as world:
+            question = ask(world, **REMINDED)
+            world.phone(PHONE).expects("Deploy?")
+            world.phone(PHONE).replies("2")
+            let_pass(world, 30 * MINUTE)
+            world.start_poller()
+            assert question.task.wait() == "No"
+            wait_until_idle(world)
+            assert read_all(world) == [question.thanks("No")]
+
+    def test_reply_in_time_stands_when_the_context_failed_over_the_end(self) -> None:
+        """
+        Given an integration context that the poller cannot read, and a reply that comes before the end.
+        When the context can be read again after the end.
+        Then the answer counts and is thanked for, and the default response is never told.
+        """
+        with stage() as world:
+            question, phone = ask(world, **TERMS), world.phone(PHONE)
+            phone.expects("Deploy?")
+            world.expect_log_error("The integration context cannot be read")
+            with Refusal(world, READ, RuntimeError("the server is busy"), command=POLLER):
+                world.start_poller()
+                world.wait_until(lambda: world.instance.health != "", "the health")
+                end = let_end_in(world, 1)
+                phone.replies(question.codes["Yes"])
+                world.wait_until(lambda: time.time() > end, "the end")
+            assert phone.expects() == question.thanks("Yes")
+            assert_ended_once(world, question, "Yes", "Answered")
