@@ -389,7 +389,7 @@ def _rows(world: World) -> list[dict[str, Any]]:
 
 def wait_until_settled(world: World, question: Asked) -> None:
     """Wait until what the question ended with, on this phone, is on record as told."""
-    world.wait_until(lambda: bool((stored(world, question)["claim"] or {}).get("told_at")), "a settled claim")
+    world.wait_until(lambda: bool(stored(world, question).get("claim", {}).get("told_at")), "a settled claim")
 
 
 def wait_for_polls(world: World, count: int) -> None:

@@ -241,7 +241,7 @@ class Witness:
         question = self.meant.get(str(json.loads(json.loads(taken.body)["Message"]).get("inboundMessageId")))
         if question is None:
             return
-        claims = [item["claim"] for item in self._questions() if item["guid"] == question.guid]
+        claims = [item.get("claim") for item in self._questions() if item["guid"] == question.guid]
         if not (claims and claims[0] and claims[0]["told_at"]):
             self.broken.append(f"The reply to question {question.case.number} was deleted before it was settled.")
 

@@ -197,7 +197,7 @@ class TestNoPollerAtTheMoment:
             phone.expects("Deploy?")
             let_pass(world, 30 * MINUTE + late)
             world.start_poller()
-            world.wait_until(lambda: stored(world, question)["reminded"] == 1, "the first counted")
+            world.wait_until(lambda: stored(world, question).get("reminded") == 1, "the first counted")
             assert [phone.expects() for _ in range(sent)] == [REMINDER] * sent
             let_pass(world, 30 * MINUTE - late)
             assert phone.expects() == REMINDER
