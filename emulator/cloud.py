@@ -29,6 +29,7 @@ from werkzeug.wrappers import Response
 
 from emulator.aws_protocol import Request, empty_receive, error_response, parse_request, sns_response
 from emulator.listener import Listener, client_left
+from emulator.long_queue import quicken
 
 TWO_WAY_NUMBER = "+14255550100"
 TOPIC_NAME = "sms-replies"
@@ -172,6 +173,7 @@ class Cloud:
             self.dead_letter_url = sqs.create_queue(QueueName=DEAD_LETTER_NAME)["QueueUrl"]
             attributes["RedrivePolicy"] = self._redrive_policy(sqs)
         self.queue_url = sqs.create_queue(QueueName=QUEUE_NAME, Attributes=attributes)["QueueUrl"]
+        quicken(self._sqs, QUEUE_NAME)
         self.topic_arn = sns.create_topic(Name=TOPIC_NAME)["TopicArn"]
         self._subscribe(sns, _queue_arn(sqs, self.queue_url))
 
