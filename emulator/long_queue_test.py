@@ -41,6 +41,10 @@ def test_a_message_that_was_taken_is_hidden_and_one_deleted_is_gone(cloud: Cloud
     assert [item["Body"] for item in receive(sqs, cloud)] == ["message 10", "message 11"]
     assert receive(sqs, cloud) == []
     assert cloud.queue_depth() == 11
+    # And AWS counts eleven as in flight
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    counted = sqs.get_queue_attributes(QueueUrl=cloud.queue_url, AttributeNames=names)["Attributes"]
+    assert counted == {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "11"}
 
 
 def test_a_message_that_was_not_hidden_comes_again_and_its_older_handle_deletes_it_once(cloud: Cloud, sqs: Any) -> None:
