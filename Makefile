@@ -7,13 +7,14 @@ ZIP := dist/AWSSNSSMSCommunication.zip
 
 DEMO := .venv/.demo
 DEV := .venv/.dev
+BENCH := .venv/.bench
 OLDEST := .venv-oldest/.oldest
 SDK := .venv-sdk/.sdk
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo warroom test lint unit e2e soak oldest validate pack docs constraints tools clean
+.PHONY: help demo warroom test lint unit e2e soak oldest bench validate pack docs constraints tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +39,9 @@ e2e: $(DEV) $(ZIP) ## the end-to-end tests over the emulator
 
 soak: $(DEV) ## 200 questions while the poller is killed 100 times; SEED= repeats a run's
 	@.venv/bin/python -m tests.soak $(if $(SEED),--seed $(SEED))
+
+bench: $(BENCH) ## measure against the targets, rewrite docs/performance.*; QUICK=1 takes a minute and writes nothing
+	@.venv/bin/python -m benchmarks $(if $(QUICK),--quick)
 
 oldest: $(DEV) $(OLDEST) ## the pack's tests on the oldest boto3 it supports
 	@.venv/bin/python tools/check.py oldest
@@ -72,6 +76,9 @@ $(DEMO): constraints.txt pyproject.toml tools/venv.sh
 
 $(DEV): $(DEMO)
 	@tools/venv.sh .venv dev constraints.txt $(PYTHON) 13
+
+$(BENCH): $(DEMO)
+	@tools/venv.sh .venv bench constraints.txt $(PYTHON) 13
 
 $(OLDEST): constraints-oldest.txt pyproject.toml tools/venv.sh
 	@tools/venv.sh .venv-oldest oldest constraints-oldest.txt $(PYTHON) 13

@@ -20,8 +20,8 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||
     fail "$python cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv"
 
-whole=$(cd "$folder" 2>/dev/null && ls -d .demo .dev .oldest .sdk 2>/dev/null || true)
-(cd "$folder" 2>/dev/null && rm -f .demo .dev .oldest .sdk) || true
+whole=$(cd "$folder" 2>/dev/null && ls -d .demo .dev .bench .oldest .sdk 2>/dev/null || true)
+(cd "$folder" 2>/dev/null && rm -f .demo .dev .bench .oldest .sdk) || true
 [ -n "$whole" ] || "$python" -m venv --clear "$folder"
 
 echo "Installing the $group tools into $folder (once) ..."
