@@ -7,11 +7,10 @@ import time
 from collections.abc import Mapping, Sequence
 
 from benchmarks.plan import Plan
-from benchmarks.stage import Drained, Waiting, drain, open_questions, program, reply_to, stage
+from benchmarks.stage import NO_FEEDBACK, Drained, Waiting, drain, open_questions, program, reply_to, stage
 from emulator.aws_protocol import Request
 from emulator.world import World
 
-NO_FEEDBACK = {"replyFeedbackEnabled": False}
 POLL_TIMEOUT = 30.0  # seconds
 
 

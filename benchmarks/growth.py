@@ -3,9 +3,9 @@
 from functools import reduce
 from operator import add
 
-from benchmarks.burst import NO_FEEDBACK, require_answered
+from benchmarks.burst import require_answered
 from benchmarks.plan import Plan
-from benchmarks.stage import Drained, drain, open_questions, reply_to, stage
+from benchmarks.stage import NO_FEEDBACK, Drained, drain, open_questions, reply_to, stage
 
 
 def growth(plan: Plan, count: int) -> dict[str, float]:

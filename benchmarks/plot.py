@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from benchmarks.figures import ASKING, BURST, GROWTH, Figure, Target, number
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402 - after the backend that needs no screen
+from matplotlib import pyplot
 
 GREEN, RED, BLUE, GREY = "#2a8a4a", "#c0392b", "#2c6fae", "#9aa5b1"
 SIZE, DOTS = (12, 7.6), 110  # inches, dots per inch
@@ -19,12 +19,14 @@ SIZE, DOTS = (12, 7.6), 110  # inches, dots per inch
 def draw(rows: Sequence[Figure], path: Path) -> None:
     """Write the plot as a PNG."""
     pyplot.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
-    figure, axes = pyplot.subplots(2, 2, figsize=SIZE, layout="constrained", width_ratios=(1.35, 1))
-    figure.get_layout_engine().set(hspace=0.08, wspace=0.05)
-    _targets(axes[0][0], [row for row in rows if row.target])
-    _rates(axes[0][1], [row for row in rows if row.section == BURST and row.unit == "/s"])
-    _curve(axes[1][0], _of(rows, GROWTH, "CPU"), "CPU of the poller, ms a reply")
-    _curve(axes[1][1], _of(rows, ASKING, "time"), "Asking, ms a question")
+    figure = pyplot.figure(figsize=SIZE, layout="constrained")
+    above, below = figure.subfigures(2, 1, hspace=0.05)
+    targets, rates = above.subplots(1, 2, width_ratios=(1.5, 1))
+    replies, questions = below.subplots(1, 2)
+    _targets(targets, [row for row in rows if row.target])
+    _rates(rates, [row for row in rows if row.section == BURST and row.unit == "/s"])
+    _curve(replies, _of(rows, GROWTH, "CPU"), "CPU of the poller, ms a reply")
+    _curve(questions, _of(rows, ASKING, "time"), "Asking, ms a question")
     figure.savefig(path, dpi=DOTS, metadata={"Software": None})
     pyplot.close(figure)
 
@@ -38,10 +40,12 @@ def _targets(axes: Any, rows: Sequence[Figure]) -> None:
     used = [_used(row.median, row.target) for row in rows if row.target]
     names = [f"{row.section.partition(',')[0]}: {row.name}" for row in rows]
     bars = axes.barh(names, used, color=[GREEN if row.met else RED for row in rows], height=0.62)
-    axes.bar_label(bars, [f" {row} (target {row.target})" for row in rows], fontsize=9)
+    for bar, row in zip(bars, rows, strict=True):
+        middle = bar.get_y() + bar.get_height() / 2
+        axes.annotate(f"{row} ({row.target})", (1, middle), xycoords=("axes fraction", "data"), ha="right", va="center")
     axes.axvline(1, color="black", linewidth=1.2)
-    axes.set(xscale="log", xlim=(min(0.1, *used), 12 * max(1, *used)))
-    axes.set_xlabel("share of the target used up; left of the line is met")
+    axes.set(xscale="log", xlim=(min(0.05, *used), 25 * max(1, *used)))
+    axes.set_xlabel("part of the target that is used up; what ends left of the line meets it")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.invert_yaxis()
     axes.set_title("Targets", loc="left", weight="bold")
@@ -74,9 +78,9 @@ def _curve(axes: Any, rows: Sequence[Figure], title: str) -> None:
     above = [max(row.values) - row.median for row in rows]
     axes.errorbar(places, middle, (below, above), color=BLUE, marker="o", linewidth=2, capsize=4)
     axes.axhline(3 * middle[0], color=GREY, linestyle="--", linewidth=1)
-    axes.annotate("three times the first", (0, 3 * middle[0]), (0, 4), textcoords="offset points", color="#5c6670")
+    axes.annotate("three times the first", (-0.15, 3 * middle[0]), (0, 3), textcoords="offset points", color="#5c6670")
     for place, row in zip(places, rows, strict=True):
-        axes.annotate(number(row.median), (place, row.median), (8, -12), textcoords="offset points")
+        axes.annotate(number(row.median), (place, row.median), (8, -11), textcoords="offset points")
     axes.set_xticks(places, [f"{row.open:,} open" for row in rows])
     axes.set(yscale="log", xlim=(-0.2, len(rows) - 0.7), ylim=(min(middle) / 2, 2 * max(3 * middle[0], *middle)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -93,12 +92,12 @@ def terminal(rows: Sequence[Figure], machine: Mapping[str, str]) -> Group:
     facts = ", ".join(f"{name} {value}" for name, value in machine.items())
     missed = any(row.met is False for row in rows)
     last = Text(summary(rows), style="bold red" if missed else "bold green")
-    return Group(*map(_table, sections(rows)), Text(facts, style="dim"), last)
+    return Group(*map(_table, sections(rows)), Text(f"\n{facts}", style="dim"), last)
 
 
 def _table(section: Section) -> Table:
-    table = Table(title=section.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("", min_width=34)
+    table = Table(title=f"\n{section.title}", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    table.add_column("", width=24)
     for column in section.columns:
         table.add_column(column, justify="right", min_width=10)
     table.add_column("Target", no_wrap=True, min_width=8)

@@ -31,6 +31,7 @@ DRAIN_TIMEOUT = 600.0  # seconds
 LIFETIME = 86400.0  # seconds
 ASKED_AGO = 60.0  # seconds
 CODES = range(1000, 10_000)
+NO_FEEDBACK = {"replyFeedbackEnabled": False}
 PEAK_MEMORY = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
@@ -197,17 +198,25 @@ class _Watch:
     def _note(self) -> None:
         (container,) = self._world.server.containers()
         process, counters = psutil.Process(container.pid), self._instance.context.counters
-        used = process.cpu_times()
         self._notes.append(
             Drained(
                 time.perf_counter(),
-                used.user + used.system,
+                _cpu_seconds(process),
                 counters.reads,
                 counters.writes,
                 counters.bytes_read + counters.bytes_written,
                 _peak_memory(process),
             )
         )
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    """All its threads, also those that ended: to the nanosecond on Linux, elsewhere to the system's tick."""
+    if sys.platform == "linux":
+        # The clock that clock_getcpuclockid(3) gives for a process.
+        return time.clock_gettime(~process.pid << 3 | 2)
+    used = process.cpu_times()
+    return used.user + used.system
 
 
 def _peak_memory(process: psutil.Process) -> int:

@@ -21,7 +21,9 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     fail "$python cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv"
 
 whole=$(cd "$folder" 2>/dev/null && ls -d .demo .dev .bench .oldest .sdk 2>/dev/null || true)
-(cd "$folder" 2>/dev/null && rm -f .demo .dev .bench .oldest .sdk) || true
+for stamp in $whole; do
+    mv "$folder/$stamp" "$folder/kept$stamp"
+done
 [ -n "$whole" ] || "$python" -m venv --clear "$folder"
 
 echo "Installing the $group tools into $folder (once) ..."
@@ -35,7 +37,8 @@ pip() {
 pip pip
 pip --group "$group"
 
+# Each keeps its time, by which make knows whether that group is older than the file that it comes from.
 for stamp in $whole; do
-    [ "$stamp" = ".$group" ] || touch "$folder/$stamp"
+    mv "$folder/kept$stamp" "$folder/$stamp"
 done
 touch "$folder/.$group"
