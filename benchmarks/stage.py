@@ -5,6 +5,7 @@ The poller is the container that the emulated server starts, reached over 127.0.
 
 import importlib
 import json
+import platform
 import random
 import re
 import sys
@@ -212,7 +213,7 @@ class _Watch:
 
 def _cpu_seconds(process: psutil.Process) -> float:
     """All its threads, also those that ended: to the nanosecond on Linux, elsewhere to the system's tick."""
-    if sys.platform == "linux":
+    if platform.system() == "Linux":
         # The clock that clock_getcpuclockid(3) gives for a process.
         return time.clock_gettime(~process.pid << 3 | 2)
     used = process.cpu_times()
