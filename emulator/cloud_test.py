@@ -124,6 +124,14 @@ def test_stop_opts_out_and_stays_off_the_topic_until_start(cloud: Cloud) -> None
     assert phone.expects("welcome back")
 
 
+def test_text_with_an_empty_attribute_is_refused(cloud: Cloud) -> None:
+    # When a container sends a text with an attribute that has no value, then SNS refuses it and no text leaves
+    empty = {"AWS.SNS.SMS.SenderID": {"DataType": "String", "StringValue": ""}}
+    with pytest.raises(ClientError, match="must contain non-empty message attribute value"):
+        aws(cloud, "sns").publish(PhoneNumber=PERSON, Message="Proceed?", MessageAttributes=empty)
+    assert cloud.texts == []
+
+
 @pytest.mark.parametrize("text", ["stopped by", "1234", "the end", "Ending it", "start-up"])
 def test_text_that_only_resembles_a_keyword_reaches_the_queue(cloud: Cloud, text: str) -> None:
     assert Phone(PERSON, cloud).replies(text)

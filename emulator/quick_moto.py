@@ -1,14 +1,30 @@
-"""A moto queue whose requests cost the same however many messages wait in it.
+"""moto where its own way costs more than what is measured over it.
 
-moto asks the clock twice for every message of the queue at each look, and gathers all attributes of the queue for every
-message it hands out: with a thousand replies waiting, a receive of ten takes a quarter of a second.
+For every request moto lists its folder to find the service. It asks the clock twice for every message of a queue at
+each look, and gathers all attributes of the queue for every message it hands out: with a thousand replies waiting, a
+receive of ten takes a quarter of a second.
 """
 
 import time
 from typing import Any
 
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.sqs.exceptions import ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue
+
+
+class Dispatcher(DomainDispatcherApplication):
+    """moto's WSGI application for all services, which finds the service of a host once."""
+
+    def __init__(self) -> None:
+        super().__init__(create_backend_app)
+        self._services: dict[str | None, Any] = {}
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """The service's name; None when there is none."""
+        if host not in self._services:
+            self._services[host] = super().get_backend_for_host(host)
+        return self._services[host]
 
 
 class LongQueue(Queue):
