@@ -9,12 +9,13 @@ The exit code is 0 when a target is missed, which the last line says; 1 when som
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.figures import Samples, figures
+from benchmarks.figures import Figure, Samples, figures
 from benchmarks.machine import facts
 from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.report import markdown, terminal
@@ -37,23 +38,34 @@ def measured(plan: Plan, console: Console) -> Samples:
         return run(plan, says)
 
 
+def write(rows: Sequence[Figure], plan: Plan) -> None:
+    """Rewrite docs/performance.md and the plot beside it."""
+    from benchmarks.plot import draw
+
+    (DOCS / "performance.md").write_text(markdown(rows, facts(), plan), encoding="utf-8")
+    draw(rows, DOCS / "performance.png")
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run as the arguments say; the exit code."""
     parser = argparse.ArgumentParser(prog="benchmarks", description="Measure how fast the pack is.")
     parser.add_argument("--quick", action="store_true", help="about a minute; writes no files")
     quick = parser.parse_args(arguments).quick
+    if not quick and not find_spec("matplotlib"):
+        sys.stderr.write("error: matplotlib, which draws the plot, is not installed. Use `make bench`.\n")
+        return 1
     plan, console = (QUICK if quick else FULL), Console()
     try:
         rows = figures(measured(plan, console), plan)
     except (AssertionError, BenchmarkError, TimeoutError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        return 130
     console.print(terminal(rows, facts()))
     if not quick:
-        from benchmarks.plot import draw
-
-        (DOCS / "performance.md").write_text(markdown(rows, facts(), plan), encoding="utf-8")
-        draw(rows, DOCS / "performance.png")
+        write(rows, plan)
     return 0
 
 

@@ -19,7 +19,8 @@ HOW = """\
 Written by `make bench`: {rounds} rounds, each with one of everything, so that what is compared ran minutes apart at
 most. A figure is the median of the rounds, beside it the lowest and the highest; a ratio is made round by round. The
 poller and the commands are container processes of the emulated server and reach the emulated AWS (moto, in one other
-process) over 127.0.0.1: moto is slower than AWS in work and faster in distance, so the ratios say more than the rates.
+process) over 127.0.0.1. That AWS is nearer than the real one and does one thing at a time, so the ratios say more than
+the rates.
 
 - **Idle latency**: {idle_replies} replies, each published once the poller waits again, feedback on.
 - **Burst**: {burst} replies wait on the queue, {burst} questions are open. Timed from the poller's first receive to the
