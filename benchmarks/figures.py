@@ -3,11 +3,11 @@
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import harmonic_mean, median
 
 from benchmarks.plan import Plan
 
-# By key, the value of each round; keys with an @ end in how many questions were open.
+# By key, the values of the rounds in their order; keys with an @ end in how many questions were open.
 Samples = Mapping[str, Sequence[float]]
 
 
@@ -62,6 +62,8 @@ def number(value: float) -> str:
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
 
+# The bursts of a round in their order; a floor is measured before each and after the last.
+BURSTS = ("burst.silent", "burst.thanking")
 IDLE, BURST, START = "Idle latency", "Burst", "Start of a command"
 GROWTH, ASKING = "Growth, per reply", "Asking, per question"
 PER_OPEN = (
@@ -115,27 +117,23 @@ def _burst(samples: Samples, plan: Plan) -> list[Figure]:
         _row(samples, BURST, "burst.silent", "feedback off", "/s"),
         _row(samples, BURST, "burst.thanking", "feedback on", "/s"),
         _row(samples, BURST, "burst.naive", naive, "/s"),
-        Figure(BURST, *_against(samples, "burst.silent", "floor"), Target(0.6, at_most=False)),
-        Figure(BURST, *_against(samples, "burst.thanking", "floor"), Target(0.3, at_most=False)),
-        Figure(BURST, *_against(samples, "burst.thanking", "floor_texts")),
-        Figure(BURST, *_against(samples, "burst.thanking", "naive")),
+        Figure(BURST, "feedback off against the floor", "x", between_floors(samples, 0), Target(0.6, at_most=False)),
+        Figure(BURST, "feedback on against the floor", "x", between_floors(samples, 1), Target(0.3, at_most=False)),
+        Figure(
+            BURST, "feedback on against floor with texts", "x", ratio(samples, "burst.thanking", "burst.floor_texts")
+        ),
+        Figure(BURST, "feedback on against the naive poller", "x", ratio(samples, "burst.thanking", "burst.naive")),
         _row(samples, BURST, "burst.writes", "context writes per 100 replies", "", Target(4)),
         _row(samples, BURST, "burst.silent_cpu", "CPU a reply, feedback off", "ms"),
         _row(samples, BURST, "burst.thanking_cpu", "CPU a reply, feedback on", "ms"),
     ]
 
 
-SAID = {
-    "burst.silent": "feedback off",
-    "burst.thanking": "feedback on",
-    "floor": "floor",
-    "floor_texts": "floor with texts",
-    "naive": "naive poller",
-}
-
-
-def _against(samples: Samples, above: str, below: str) -> tuple[str, str, tuple[float, ...]]:
-    return f"{SAID[above]} against the {SAID[below]}", "x", ratio(samples, above, f"burst.{below}")
+def between_floors(samples: Samples, place: int) -> tuple[float, ...]:
+    """Each burst of feedback off (0) or on (1) against the floors before and after it, as a machine gets busy."""
+    bursts, floors = samples[BURSTS[place]], samples["burst.floor"]
+    starts = range(place, len(floors), len(BURSTS) + 1)
+    return tuple(rate / harmonic_mean(floors[at : at + 2]) for rate, at in zip(bursts, starts, strict=True))
 
 
 def _growth(samples: Samples, plan: Plan) -> list[Figure]:

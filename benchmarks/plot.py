@@ -44,7 +44,7 @@ def _targets(axes: Any, rows: Sequence[Figure]) -> None:
         middle = bar.get_y() + bar.get_height() / 2
         axes.annotate(f"{row} ({row.target})", (1, middle), xycoords=("axes fraction", "data"), ha="right", va="center")
     axes.axvline(1, color="black", linewidth=1.2)
-    axes.set(xscale="log", xlim=(min(0.05, *used), 25 * max(1, *used)))
+    axes.set(xscale="log", xlim=(min(0.1, *used) / 2, 25 * max(1, *used)))
     axes.set_xlabel("part of the target that is used up; what ends left of the line meets it")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.invert_yaxis()

@@ -25,7 +25,7 @@ the rates.
 - **Idle latency**: {idle_replies} replies, each published once the poller waits again, feedback on.
 - **Burst**: {burst} replies wait on the queue, {burst} questions are open. Timed from the poller's first receive to the
   last delete, with feedback on to the last text. The floor is a bare loop in the same kind of container with the same
-  kind of client ([floor.py](../benchmarks/programs/floor.py)); with texts it also sends one for each message, from ten
+  kind of client ([floor.py](../benchmarks/programs/floor.py)), run before and after each burst; with texts it also sends one for each message, from ten
   threads. The naive poller ([naive.py](../benchmarks/programs/naive.py)) is one of our own that handles one message at
   a time, makes a client for each call and sleeps {naive_pause} seconds after each batch of ten; as it is slow it gets
   {naive_replies} replies only.
@@ -98,7 +98,7 @@ def terminal(rows: Sequence[Figure], machine: Mapping[str, str]) -> Group:
 
 def _table(section: Section) -> Table:
     table = Table(title=f"\n{section.title}", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-    table.add_column("", width=24)
+    table.add_column("", width=24 if len(section.columns) > 2 else 36)
     for column in section.columns:
         table.add_column(column, justify="right", min_width=10)
     table.add_column("Target", no_wrap=True, min_width=8)

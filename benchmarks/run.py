@@ -18,13 +18,16 @@ class Measurement(NamedTuple):
 
 
 def measurements(plan: Plan) -> list[Measurement]:
-    """One round, in order: what is compared stands side by side."""
+    """One round, in order: what is compared stands side by side, each burst between two floors."""
+    floor = Measurement(f"floor of the queue, {plan.burst_replies:,} messages", burst.floor)
     return [
         Measurement(f"idle latency, {plan.idle_replies} replies", burst.idle),
-        Measurement(f"floor of the queue, {plan.burst_replies:,} messages", burst.floor),
+        floor,
         Measurement(f"burst of {plan.burst_replies:,}, feedback off", burst.burst_silent),
-        Measurement("floor with texts", burst.floor_with_texts),
+        floor,
         Measurement(f"burst of {plan.burst_replies:,}, feedback on", burst.burst_thanking),
+        floor,
+        Measurement("floor with texts", burst.floor_with_texts),
         Measurement(f"naive poller, {plan.naive_replies} replies", burst.naive),
         *(_growth(count) for count in plan.growth_open),
         *(_asking(count) for count in plan.asking_open),

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from benchmarks.burst import require_answered
-from benchmarks.figures import Figure, Target, figures
+from benchmarks.figures import Figure, Target, between_floors, figures
 from benchmarks.machine import facts
 from benchmarks.plan import Plan
 from benchmarks.report import markdown, sections, summary
@@ -31,7 +31,7 @@ def test_a_tiny_run_measures_everything_with_sane_figures() -> None:
     heard: list[str] = []
     samples = run(TINY, heard.append)
     # Then it says each step, and each figure is a positive number
-    assert len(heard) == steps(TINY) == 11
+    assert len(heard) == steps(TINY) == 13
     assert all(value > 0 for values in samples.values() for value in values)
     once = {key: values[0] for key, values in samples.items()}
     assert_sane_costs(once)
@@ -97,3 +97,15 @@ def test_the_summary_names_what_was_missed() -> None:
     # When they are summed up, then the sentence names the one missed
     assert summary(rows) == "1 of 2 targets are missed. Burst: feedback off is 0.25 x, target ≥ 0.6."
     assert summary(rows[:1]) == "All 1 targets are met."
+
+
+def test_a_burst_is_set_against_the_floors_before_and_after_it() -> None:
+    # Given two rounds with three floors each, the second round on a busier machine
+    samples = {
+        "burst.floor": (100.0, 100.0, 50.0, 20.0, 20.0, 20.0),
+        "burst.silent": (60.0, 10.0),
+        "burst.thanking": (20.0, 5.0),
+    }
+    # When the bursts are set against them, then feedback off has the first two of its round and on the last two
+    assert between_floors(samples, 0) == (0.6, 0.5)
+    assert between_floors(samples, 1) == pytest.approx((0.3, 0.25))
