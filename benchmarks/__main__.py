@@ -8,7 +8,7 @@ The exit code is 0 when a target is missed, which the last line says; 1 when som
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,11 +38,11 @@ def measured(plan: Plan, console: Console) -> Samples:
         return run(plan, says)
 
 
-def write(rows: Sequence[Figure], plan: Plan) -> None:
+def write(rows: Sequence[Figure], machine: Mapping[str, str], plan: Plan) -> None:
     """Rewrite docs/performance.md and the plot beside it."""
     from benchmarks.plot import draw
 
-    (DOCS / "performance.md").write_text(markdown(rows, facts(), plan), encoding="utf-8")
+    (DOCS / "performance.md").write_text(markdown(rows, machine, plan), encoding="utf-8")
     draw(rows, DOCS / "performance.png")
 
 
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     if not quick and not find_spec("matplotlib"):
         sys.stderr.write("error: matplotlib, which draws the plot, is not installed. Use `make bench`.\n")
         return 1
-    plan, console = (QUICK if quick else FULL), Console()
+    plan, console, machine = (QUICK if quick else FULL), Console(), facts()
     try:
         rows = figures(measured(plan, console), plan)
     except (AssertionError, BenchmarkError, TimeoutError) as error:
@@ -63,9 +63,9 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
         return 130
-    console.print(terminal(rows, facts()))
+    console.print(terminal(rows, machine))
     if not quick:
-        write(rows, plan)
+        write(rows, machine, plan)
     return 0
 
 

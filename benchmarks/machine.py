@@ -9,12 +9,13 @@ import psutil
 
 
 def facts() -> dict[str, str]:
-    """Name and value, in the order to show them."""
+    """Name and value, in the order to show them; ask before measuring, for the load is that of others."""
     return {
         "CPU": _cpu_model(),
         "cores": str(psutil.cpu_count() or "unknown"),
         "memory": f"{psutil.virtual_memory().total / 1024**3:.0f} GB",
         "system": f"{platform.system()} {platform.machine()}",
+        "load before": f"{psutil.getloadavg()[0]:.1f}",
         "Python": platform.python_version(),
         "boto3": version("boto3"),
         "botocore": version("botocore"),
