@@ -25,8 +25,8 @@ the rates.
 - **Idle latency**: {idle_replies} replies, each published once the poller waits again, feedback on.
 - **Burst**: {burst} replies wait on the queue, {burst} questions are open. Timed from the poller's first receive to the
   last delete, with feedback on to the last text. The floor is a bare loop in the same kind of container with the same
-  kind of client ([floor.py](../benchmarks/programs/floor.py)), run before and after each burst; with texts it also sends
-  one for each message, from ten threads. The naive poller ([naive.py](../benchmarks/programs/naive.py)) is one of our
+  kind of client ([floor.py](../benchmarks/programs/floor.py)), run before and after each burst; with texts it sends
+  one for each message too, from ten threads. The naive poller ([naive.py](../benchmarks/programs/naive.py)) is one of our
   own that handles one message at a time, makes a client for each call and sleeps {naive_pause} seconds after each batch
   of ten; as it is slow it gets {naive_replies} replies only.
 - **Growth**: {growth_replies} replies, feedback off; where fewer questions are open than that, in several waves, each
