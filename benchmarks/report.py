@@ -23,12 +23,13 @@ process) over 127.0.0.1. That AWS is nearer than the real one and does one thing
 the rates.
 
 - **Idle latency**: {idle_replies} replies, each published once the poller waits again, feedback on.
-- **Burst**: {burst} replies wait on the queue, {burst} questions are open. Timed from the poller's first receive to the
-  last delete, with feedback on to the last text. The floor is a bare loop in the same kind of container with the same
-  kind of client ([floor.py](../benchmarks/programs/floor.py)), run before and after each burst; with texts it sends
-  one for each message too, from ten threads. The naive poller ([naive.py](../benchmarks/programs/naive.py)) is one of our
-  own that handles one message at a time, makes a client for each call and sleeps {naive_pause} seconds after each batch
-  of ten; as it is slow it gets {naive_replies} replies only.
+- **Burst**: {burst} replies wait on the queue, {burst} questions are open. Timed from the poller's first
+  receive to the last delete, with feedback on to the last text. The floor is a bare loop in the same kind of
+  container with the same kind of client ([floor.py](../benchmarks/programs/floor.py)), run before and after
+  each burst; with texts it sends one for each message too, from ten threads. The naive poller
+  ([naive.py](../benchmarks/programs/naive.py)) is one of our own that handles one message at a time, makes a
+  client for each call and sleeps {naive_pause} seconds after each batch of ten; as it is slow it gets
+  {naive_replies} replies only.
 - **Growth**: {growth_replies} replies, feedback off; where fewer questions are open than that, in several waves, each
   with a new poller. CPU is that of the poller's process from its first receive on, without its start. Context reads and
   writes are calls on the server, and what they move is keys and values both ways.
