@@ -39,7 +39,7 @@ def test_thirty_asks_to_one_phone_at_once_are_all_kept(record_property: Callable
         assert sorted(map(int, offered)) == list(range(1, 2 * WRITERS + 1, 2))
         context, version = world.instance.context.read()
         questions = json.loads(context["entitlements"])
-        assert [question["guid"] for question in questions if question["published"] is None] == []
+        assert [question["guid"] for question in questions if "published" not in question] == []
         # And every write counted once: each container registered, and noted when it was sent
         conflicts = world.instance.context.counters.conflicts
         assert (version, conflicts >= WRITERS - 1) == (2 * WRITERS, True)
