@@ -5827,6 +5827,27 @@ def test_list_of_questions_that_was_edited_by_hand_is_read() -> None:
         assert sms.read_state({"entitlements": json.dumps(items, **form)}) == known
 
 
+def test_asking_reads_what_it_has_to_do_with_and_keeps_the_rest_as_it_is(server: Server) -> None:
+    # Given an answered and an open question to the phone, and the line of another that has nothing to do with it
+    foreign = '{"guid":"x","incident":"1","task":"","phone":"+14255550199","what":"another version wrote"}'
+    server.store(question(1, claim=claim(told_at=NOW)), question(2, codes={"0000": "Yes"}))
+    before = server.context["entitlements"]
+    server.context["entitlements"] = f"[{foreign},\n{before[1:]}"
+    # When the phone is asked, Then its codes are in use or rest, and no line has changed
+    talk = conversation(FakeAws(), Clock())
+    assert list(talk.ask(ask_text(3), PHONE).question.codes) == ["0001", "0002"]
+    after = server.context["entitlements"]
+    assert after.startswith(f"[{foreign},\n{before[1:-1]},\n")
+    # When an entitlement that is answered is asked on another phone, whatever its case, Then it is refused
+    taken = replace(entitlement(1), guid=entitlement(1).guid.upper())
+    with pytest.raises(sms.InputError, match="The entitlement of this question has been answered"):
+        talk.ask(replace(ask_text(1), entitlement=taken), OTHER_PHONE)
+    # When all are looked after, Then the line is an error, and left alone
+    with pytest.raises(sms.StateError, match=r"cannot be read \(KeyError\)"):
+        talk.look_after()
+    assert server.context["entitlements"] == after
+
+
 def test_questions_are_stored_one_in_a_line() -> None:
     # Given three questions, one with line breaks, When written, Then each has its line
     known = state(question(1), question(2, text="a,\nb\u2028c\r"), question(3, OTHER_PHONE))
