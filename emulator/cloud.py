@@ -1,7 +1,7 @@
 """An AWS for one process: moto behind 127.0.0.1, with the strictness, the faults and the records that moto lacks.
 
-A phone's text goes the way it goes in AWS: two-way number, SNS topic, subscription, SQS queue. Containers find it
-through `environment()` alone.
+A phone's text goes the way it goes in AWS: two-way number, SNS topic, subscription, SQS queue, as aws/two-way-sms.yaml
+sets them up. Containers find it through `environment()` alone.
 """
 
 import json
@@ -28,13 +28,12 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
 from emulator.aws_protocol import Request, empty_receive, error_response, parse_request, sns_response
+from emulator.iam import refusal
 from emulator.listener import Listener, client_left
 from emulator.quick_moto import Dispatcher, quicken
+from emulator.stack import deploy
 
 TWO_WAY_NUMBER = "+14255550100"
-TOPIC_NAME = "sms-replies"
-QUEUE_NAME = "sms-replies"
-DEAD_LETTER_NAME = "sms-replies-dead-letters"
 # Requests signed with this key set the stage: they are neither recorded nor disturbed.
 OPERATOR_KEY = "EMULATOROPERATOR"
 ROLE_KEY = "EMULATORMACHINEROLE"
@@ -86,7 +85,10 @@ class Cloud:
 
     A context manager; one at a time in a process, because moto's state is global: a second one is a RuntimeError. Every
     start is from empty. All methods may be called from any thread. Times are Unix seconds, durations seconds.
-    `max_receive_count` None leaves the dead-letter queue out. With `disorder`, each message of the topic reaches the
+    `parameters` go over the defaults of the template; `outputs` are what its deployment gave. A `visibility_timeout`
+    or `max_receive_count` that differs from the template's is set after it, and so is `raw_delivery`;
+    `max_receive_count` None takes the dead-letter queue away. With `enforce_iam`, what containers ask for has to be
+    allowed by the IAM policies of who asks. With `disorder`, each message of the topic reaches the
     queue twice, under two SQS ids as SNS re-delivers, and whatever waits there comes in the order it draws: what a
     standard queue allows itself now and then, always.
     """
@@ -99,12 +101,17 @@ class Cloud:
         max_receive_count: int | None = 5,
         raw_delivery: bool = False,
         disorder: random.Random | None = None,
+        parameters: Mapping[str, str] | None = None,
+        enforce_iam: bool = False,
     ) -> None:
         self.region = region
         self.visibility_timeout = visibility_timeout
         self.max_receive_count = max_receive_count
         self.raw_delivery = raw_delivery
         self._disorder = disorder
+        self._parameters = dict(parameters or {})
+        self._enforce_iam = enforce_iam
+        self.outputs: Mapping[str, str] = {}
         self.two_way_number = TWO_WAY_NUMBER
         self.topic_arn = self.queue_url = self.dead_letter_url = ""
         self.hooks: list[Hook] = []
@@ -166,26 +173,31 @@ class Cloud:
             Client(self._moto).post("/moto-api/reset")
 
     def _set_up(self) -> None:
-        sqs, sns = self.client("sqs"), self.client("sns")
-        attributes = {"VisibilityTimeout": str(self.visibility_timeout)}
-        if self.max_receive_count is not None:
-            self.dead_letter_url = sqs.create_queue(QueueName=DEAD_LETTER_NAME)["QueueUrl"]
-            attributes["RedrivePolicy"] = self._redrive_policy(sqs)
-        self.queue_url = sqs.create_queue(QueueName=QUEUE_NAME, Attributes=attributes)["QueueUrl"]
-        quicken(self._sqs, QUEUE_NAME)
-        self.topic_arn = sns.create_topic(Name=TOPIC_NAME)["TopicArn"]
-        self._subscribe(sns, _queue_arn(sqs, self.queue_url))
+        self.outputs = deploy(self.client("cloudformation"), self._parameters)
+        self.topic_arn, self.queue_url = self.outputs["TopicArn"], self.outputs["SQSQueueURL"]
+        self.dead_letter_url = self.outputs["DeadLetterQueueURL"]
+        self._set_up_queue(self.client("sqs"))
+        quicken(self._sqs, self.queue_name)
+        self._set_up_subscription(self.client("sns"))
 
-    def _redrive_policy(self, sqs: Any) -> str:
-        target = _queue_arn(sqs, self.dead_letter_url)
-        return json.dumps({"deadLetterTargetArn": target, "maxReceiveCount": self.max_receive_count})
+    def _set_up_queue(self, sqs: Any) -> None:
+        deployed = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["All"])["Attributes"]
+        redrive = {**json.loads(deployed["RedrivePolicy"]), "maxReceiveCount": self.max_receive_count}
+        wanted = {
+            "VisibilityTimeout": str(self.visibility_timeout),
+            "RedrivePolicy": json.dumps(redrive) if self.max_receive_count is not None else "",
+        }
+        changed = {name: value for name, value in wanted.items() if value != deployed[name]}
+        if changed:
+            sqs.set_queue_attributes(QueueUrl=self.queue_url, Attributes=changed)
 
-    def _subscribe(self, sns: Any, queue_arn: str) -> None:
-        arguments: dict[str, Any] = {"TopicArn": self.topic_arn, "Protocol": "sqs", "Endpoint": queue_arn}
-        if self.raw_delivery:
-            arguments["Attributes"] = {"RawMessageDelivery": "true"}
-        arn = sns.subscribe(**arguments)["SubscriptionArn"]
+    def _set_up_subscription(self, sns: Any) -> None:
+        (subscription,) = sns.list_subscriptions_by_topic(TopicArn=self.topic_arn)["Subscriptions"]
+        arn = subscription["SubscriptionArn"]
         self._sns.subscriptions[arn].private_key = _signing_key
+        if self.raw_delivery:
+            raw = {"AttributeName": "RawMessageDelivery", "AttributeValue": "true"}
+            sns.set_subscription_attributes(SubscriptionArn=arn, **raw)
 
     # Reaching it
 
@@ -223,6 +235,11 @@ class Cloud:
             config=Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 1}),
         )
 
+    @property
+    def queue_name(self) -> str:
+        """The name of the reply queue, as a deleted one is made again with."""
+        return _name(self.queue_url)
+
     # What happened
 
     @property
@@ -238,16 +255,16 @@ class Cloud:
 
     def queue_depth(self) -> int:
         """How many messages are on the reply queue, visible or in flight."""
-        return len(self._queue(QUEUE_NAME)._messages)
+        return len(self._queue(self.queue_name)._messages)
 
     def taken(self, receipt_handle: str) -> Taken | None:
         """The message of the reply queue with that receipt handle, be it an older one; None when it is deleted."""
-        messages = [item for item in self._queue(QUEUE_NAME)._messages if item.had_receipt_handle(receipt_handle)]
+        messages = [item for item in self._queue(self.queue_name)._messages if item.had_receipt_handle(receipt_handle)]
         return Taken(messages[0].id, messages[0].body, messages[0].approximate_receive_count) if messages else None
 
     def dead_letters(self) -> list[str]:
         """The bodies in the dead-letter queue. A message gets there when a receive finds its count used up."""
-        return [message.body for message in self._queue(DEAD_LETTER_NAME)._messages] if self.dead_letter_url else []
+        return [message.body for message in self._queue(_name(self.dead_letter_url))._messages]
 
     def wait_until(self, condition: Callable[[], bool], within: float = 10) -> bool:
         """Wait for `condition`, looked at after every change here; True when it held within `within` seconds."""
@@ -294,18 +311,18 @@ class Cloud:
         with self._moto_lock:
             message_id: str = self._sns.publish(message, arn=self.topic_arn)
             if self._disorder:
-                self._shuffle(self._queue(QUEUE_NAME)._messages, self._disorder)
+                self._shuffle(self._queue(self.queue_name)._messages, self._disorder)
         self._notify()
         return message_id
 
     def _shuffle(self, messages: list[Any], disorder: random.Random) -> None:
-        self._sqs.send_message(QUEUE_NAME, messages[-1].body)
+        self._sqs.send_message(self.queue_name, messages[-1].body)
         disorder.shuffle(messages)
 
     def send_raw_to_queue(self, body: str) -> None:
         """Put `body` on the reply queue as it is, past the topic."""
         with self._moto_lock:
-            self._sqs.send_message(QUEUE_NAME, body)
+            self._sqs.send_message(self.queue_name, body)
         self._notify()
 
     def opt_out(self, number: str) -> None:
@@ -400,7 +417,7 @@ class Cloud:
         return response(environ, start_response)
 
     def _serve(self, request: Request, environ: dict[str, Any]) -> Response:
-        """1 record, 2 call the hooks, 3 act (then call the hooks again) or fail as told."""
+        """1 record, 2 call the hooks, 3 refuse, act (then call the hooks again) or fail as told."""
 
         def act() -> Response:
             response = self._act(request, environ)
@@ -412,8 +429,9 @@ class Cloud:
             self._requests.append(request)
         self._notify()
         self._call_hooks(request, "before")
+        refused = self._refuse(request, environ)
         fault = self._take_fault(request.operation)
-        return fault.answer(request, act) if fault else act()
+        return refused or (fault.answer(request, act) if fault else act())
 
     def _call_hooks(self, request: Request, phase: Phase) -> None:
         try:
@@ -421,6 +439,12 @@ class Cloud:
                 hook(request, phase)
         except Exception as error:  # noqa: BLE001 - a hook is a test's own code: it fails the test, not the request
             self.hook_errors.append(error)
+
+    def _refuse(self, request: Request, environ: dict[str, Any]) -> Response | None:
+        if not self._enforce_iam:
+            return None
+        with self._moto_lock:
+            return refusal(request, environ)
 
     def _act(self, request: Request, environ: dict[str, Any]) -> Response:
         special = {
@@ -467,9 +491,11 @@ class Cloud:
 
         moto would hand a reply to the poll of a killed container, which hides it for the whole visibility timeout.
         """
-        wait = request.parameters.get("WaitTimeSeconds", 0)
-        name = str(request.parameters.get("QueueUrl", "")).rpartition("/")[2]
-        if not isinstance(wait, int) or not 0 < wait <= MAX_WAIT_SECONDS or name not in self._sqs.queues:
+        name = _name(str(request.parameters.get("QueueUrl", "")))
+        if name not in self._sqs.queues:
+            return self._ask_moto(environ)
+        wait = request.parameters.get("WaitTimeSeconds", self._queue(name).receive_message_wait_time_seconds)
+        if not isinstance(wait, int) or not 0 < wait <= MAX_WAIT_SECONDS:
             return self._ask_moto(environ)
         _replace_body(environ, json.dumps({**request.parameters, "WaitTimeSeconds": 0}).encode())
         return self._long_poll(self._queue(name), environ, time.monotonic() + wait)
@@ -499,9 +525,8 @@ def _refusal(phone: str, text: str) -> str | None:
     return "Invalid parameter: Message too long" if len(text) > MAX_TEXT else None
 
 
-def _queue_arn(sqs: Any, url: str) -> str:
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
-    return str(attributes["QueueArn"])
+def _name(queue_url: str) -> str:
+    return queue_url.rpartition("/")[2]
 
 
 def _take_body(environ: dict[str, Any]) -> bytes:

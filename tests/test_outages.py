@@ -16,7 +16,7 @@ from typing import Any
 import AWSSNSSMSCommunication as sms  # noqa: N813 - the file's name is the integration's
 import pytest
 
-from emulator.cloud import QUEUE_NAME, Cloud
+from emulator.cloud import Cloud
 from emulator.instances import IntegrationContext
 from emulator.world import World
 from tests.faults import PHONE, ask, stage
@@ -200,7 +200,7 @@ def no_such_queue(bench: Bench, _failures: int) -> Callable[[], object]:
     """Delete the queue; what creates it again."""
     sqs = bench.cloud.client("sqs")
     sqs.delete_queue(QueueUrl=bench.cloud.queue_url)
-    return lambda: sqs.create_queue(QueueName=QUEUE_NAME, Attributes={"VisibilityTimeout": "2"})
+    return lambda: sqs.create_queue(QueueName=bench.cloud.queue_name, Attributes={"VisibilityTimeout": "2"})
 
 
 def unreachable(bench: Bench, _failures: int) -> Callable[[], object]:
@@ -521,7 +521,7 @@ def recreated(world: World) -> Iterator[None]:
     sqs = world.cloud.client("sqs")
     sqs.delete_queue(QueueUrl=world.cloud.queue_url)
     yield
-    sqs.create_queue(QueueName=QUEUE_NAME)
+    sqs.create_queue(QueueName=world.cloud.queue_name)
 
 
 def cut_off(world: World) -> Iterator[None]:
