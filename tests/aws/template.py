@@ -91,7 +91,7 @@ class Stack:
 
 def resolve(region: Region = COMMERCIAL, /, **parameters: str) -> Stack:
     """The stack that these parameters, over the defaults, give in a Region. moto works out the functions."""
-    names = _names(region, parameters)
+    names: Any = _names(region, parameters)
     created = {name: item for name, item in RAW["Resources"].items() if _holds(item, names)}
     resources = {name: _without_no_value(clean_json(item, names)) for name, item in created.items()}
     shown = {name: item["Value"] for name, item in RAW["Outputs"].items() if _holds(item, names)}
@@ -143,7 +143,11 @@ def every_stack() -> list[Stack]:
     return [resolve(**dict(zip(SWITCHES, positions, strict=True))) for positions in product(*SWITCHES.values())]
 
 
+def listed(value: Any) -> list[Any]:
+    """A policy's value as a list: one may stand alone."""
+    return value if isinstance(value, list) else [value]
+
+
 def actions(statements: list[dict[str, Any]]) -> set[str]:
     """The actions of all statements."""
-    given = [statement["Action"] for statement in statements]
-    return {action for item in given for action in (item if isinstance(item, list) else [item])}
+    return {action for statement in statements for action in listed(statement["Action"])}

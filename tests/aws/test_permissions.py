@@ -14,7 +14,7 @@ from emulator.cloud import Cloud
 from emulator.incidents import ERROR
 from emulator.stack import XSOAR_PRINCIPAL
 from emulator.world import World
-from tests.aws.template import actions, resolve
+from tests.aws.template import actions, listed, resolve
 from tests.stage import ask
 
 PERSON, OPTED_OUT = "+14255550182", "+14255550183"
@@ -62,10 +62,6 @@ def take_away(iam: Any, action: str) -> None:
         statement["Action"] = [item for item in listed(statement["Action"]) if item != action]
     left = {**document, "Statement": [statement for statement in document["Statement"] if statement["Action"]]}
     iam.create_policy_version(PolicyArn=policy["Arn"], PolicyDocument=json.dumps(left), SetAsDefault=True)
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def presses_test(world: World) -> str:
