@@ -14,10 +14,10 @@ SDK := .venv-sdk/.sdk
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo warroom test lint unit e2e soak oldest bench validate pack docs constraints tools clean
+.PHONY: help demo warroom test lint unit e2e aws-check soak oldest bench validate pack docs constraints tools clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: $(DEMO) ## watch a question go out by SMS and the answer resume a playbook
 	@.venv/bin/python -m emulator demo
@@ -25,7 +25,7 @@ demo: $(DEMO) ## watch a question go out by SMS and the answer resume a playbook
 warroom: $(DEMO) ## the same by hand: type war-room commands and replies
 	@.venv/bin/python -m emulator warroom
 
-test: tools ## everything that has to pass: lint, unit, validate, oldest, e2e
+test: tools ## everything that has to pass: lint, validate, unit, oldest, aws-check, e2e
 	@.venv/bin/python tools/check.py
 
 lint: $(DEV) ## ruff and mypy
@@ -36,6 +36,9 @@ unit: $(DEV) ## the tests beside the code
 
 e2e: $(DEV) $(ZIP) ## the end-to-end tests over the emulator
 	@.venv/bin/python tools/check.py e2e
+
+aws-check: $(DEV) ## the template for AWS: its linter, its policies, and the pack with their permissions
+	@.venv/bin/python tools/check.py aws-check
 
 soak: $(DEV) ## 200 questions while the poller is killed 100 times; SEED= repeats a run's
 	@.venv/bin/python -m tests.soak $(if $(SEED),--seed $(SEED))

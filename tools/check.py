@@ -22,6 +22,8 @@ OLDEST = ".venv-oldest/bin/python"
 SDK = ".venv-sdk/bin/python"
 # What of the end-to-end tests runs on the oldest boto3 too.
 ON_OLDEST = ("tests/test_conversation.py", "tests/test_roles.py")
+# A step of its own in `make test`, so that e2e leaves it out.
+AWS_TESTS = "tests/aws"
 # The slowest step takes a fifth of this on two idle cores. A test that hangs ends sooner: pytest has a limit for each.
 MAX_SECONDS = 1200
 # What tests measured, and their summary: all but progress and the reasons of expected failures.
@@ -69,7 +71,8 @@ def steps() -> tuple[Step, ...]:
         Step("validate", "Playbooks: tags and branches", (PYTHON, "tools/playbooks.py", *playbooks)),
         pytest("unit", "Unit tests", PYTHON, "Packs", "emulator", "tools"),
         pytest("oldest", "The pack on boto3 1.35.50", OLDEST, str(PACK), *ON_OLDEST),
-        pytest("e2e", "End-to-end tests", PYTHON, "tests"),
+        pytest("aws-check", "AWS template", PYTHON, AWS_TESTS),
+        pytest("e2e", "End-to-end tests", PYTHON, "tests", f"--ignore={AWS_TESTS}"),
     )
 
 
