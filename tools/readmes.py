@@ -53,12 +53,19 @@ def write_readmes(results: dict[str, dict[str, Any]]) -> None:
     for path in sorted(PLAYBOOKS.glob("*.yml")):
         playbook.generate_playbook_doc(str(path), str(PLAYBOOKS))
     drop_version_line(INTEGRATION / "README.md")
+    add_set_up(INTEGRATION / "README.md", INTEGRATION / "AWSSNSSMSCommunication_description.md")
 
 
 def drop_version_line(readme: Path) -> None:
     """SNS has no version that could be filled in."""
     lines = readme.read_text("utf-8").splitlines(keepends=True)
     readme.write_text("".join(line for line in lines if not line.startswith(TESTED_WITH)), "utf-8")
+
+
+def add_set_up(readme: Path, description: Path) -> None:
+    """Puts the help that stands beside the parameters before them."""
+    before, heading, after = readme.read_text("utf-8").partition("## Configure ")
+    readme.write_text(f"{before}## Set up\n\n{description.read_text('utf-8').strip()}\n\n{heading}{after}", "utf-8")
 
 
 if __name__ == "__main__":
