@@ -49,7 +49,8 @@ def _asked(request: Request, environ: dict[str, Any]) -> IAMRequest:
 
 
 def _resource(request: Request) -> str:
-    """The ARN that policies name: of the queue or role, and * for an SMS, which has none."""
+    """The ARN that policies name: of the queue, role or secret, and * for an SMS, which has none."""
     queues = sqs_backends[DEFAULT_ACCOUNT_ID][request.region].queues
     queue = queues.get(str(request.parameters.get("QueueUrl", "")).rpartition("/")[2])
-    return queue.queue_arn if queue else str(request.parameters.get("RoleArn", "*"))
+    named = (request.parameters[name] for name in ("RoleArn", "SecretId") if name in request.parameters)
+    return queue.queue_arn if queue else str(next(named, "*"))

@@ -1,19 +1,23 @@
 """Every command of the READMEs in aws/ is run, by the AWS CLI against the emulated AWS, and does what is said there."""
 
+import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import bridge
 import pytest
+from botocore.exceptions import ClientError
 
 from emulator.cloud import Cloud
 from emulator.world import World
-from tests import moto_gaps, shell
-from tests.shell import ROOT, SmsVoice, sections
+from tests.aws import moto_gaps, shell
+from tests.aws.shell import ROOT, SmsVoice, sections
+from tests.aws.template import resolve
+from tests.aws.twilio import Twilio
 from tests.stage import ask
-from tests.twilio import Twilio
 
 README = ROOT / "aws" / "README.md"
 BRIDGE_README = ROOT / "aws" / "twilio-bridge" / "README.md"
@@ -21,8 +25,12 @@ NUMBER_ID = "phone-1a2b3c4d5e6f47a8b9c0d1e2f3a4b5c6"
 TOKEN = "fedcba9876543210fedcba9876543210"
 NewWorld = Callable[..., World]
 
-# moto takes no notice of what it does not know in a template.
-pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS")
+pytestmark = [
+    # moto takes no notice of what it does not know in a template.
+    pytest.mark.filterwarnings("ignore:Tried to parse AWS"),
+    # Each command is a process, which takes a third of a second on an idle machine.
+    pytest.mark.timeout(300),
+]
 
 
 class Reader:
@@ -143,7 +151,7 @@ class TestByHand:
         """
         Given a queue, a topic and a user that were made by hand.
         When an instance with the key of that user asks, and the topic gets the reply.
-        Then the task resumes.
+        Then the task resumes; and policies, queues and alarms are those of the template.
         When all is deleted.
         Then no queue, topic, alarm, user, role or policy of it is left.
         """
@@ -161,9 +169,69 @@ class TestByHand:
         world.phone("+14255550182").expects("Thank you")
         assert key in {request.access_key for request in world.cloud.requests("ReceiveMessage")}
         poller.kill()
+        compare_with_the_template(world.cloud, reader)
         assert len(inventory(world.cloud) - before) == 9
         reader.types(README, "Delete what was made by hand")
         assert inventory(world.cloud) == before
+
+
+# What makes an alarm ring.
+ALARM = (
+    "Namespace",
+    "MetricName",
+    "Statistic",
+    "Period",
+    "EvaluationPeriods",
+    "ComparisonOperator",
+    "Threshold",
+    "TreatMissingData",
+)
+
+
+def compare_with_the_template(cloud: Cloud, reader: Reader) -> None:
+    """AssertionError unless the policies, queues and alarms made by hand are those that the template makes."""
+    stack = resolve(XsoarPrincipalArn=reader.variable("TRUSTED"), ExternalId=reader.variable("EXTERNAL_ID"))
+    names = {
+        "<ReplyTopic>": reader.variable("TOPIC_ARN"),
+        "<ReplyQueue.Arn>": reader.variable("QUEUE_ARN"),
+        "<DeadLetterQueue.Arn>": reader.variable("DEAD_LETTER_ARN"),
+    }
+    documents = policies(cloud, reader)
+    assert documents == {name: renamed(stack.document(name), names) for name in documents}
+    for variable, resource in (("QUEUE_URL", "ReplyQueue"), ("DEAD_LETTER_URL", "DeadLetterQueue")):
+        made, wanted = attributes(cloud, reader.variable(variable)), renamed(stack.properties(resource), names)
+        given = {name: value for name, value in wanted.items() if value is not None}
+        assert {name: json.loads(made[name]) for name in given} == given
+    alarms = {alarm["MetricName"]: alarm for alarm in cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]}
+    for wanted in (stack.properties("DeadLetterAlarm"), stack.properties("OldestReplyAlarm")):
+        assert {name: alarms[wanted["MetricName"]][name] for name in ALARM} == {name: wanted[name] for name in ALARM}
+
+
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """What the template says, with the ARNs of what was made by hand."""
+    text = json.dumps(value)
+    for name, arn in names.items():
+        text = text.replace(name, arn)
+    return json.loads(text)
+
+
+def attributes(cloud: Cloud, queue_url: str) -> dict[str, str]:
+    answer = cloud.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])
+    return dict(answer["Attributes"])
+
+
+def policies(cloud: Cloud, reader: Reader) -> dict[str, Any]:
+    """The statements of the policies that were made by hand, under the names they have in the template."""
+    sns, iam = cloud.client("sns"), cloud.client("iam")
+    topic = sns.get_topic_attributes(TopicArn=reader.variable("TOPIC_ARN"))["Attributes"]
+    policy = iam.get_policy_version(PolicyArn=reader.variable("POLICY_ARN"), VersionId="v1")["PolicyVersion"]
+    documents = {
+        "ReplyTopicPolicy": json.loads(topic["Policy"]),
+        "ReplyQueuePolicy": json.loads(attributes(cloud, reader.variable("QUEUE_URL"))["Policy"]),
+        "XsoarPolicy": policy["Document"],
+        "XsoarRole": iam.get_role(RoleName="xsoar-sms")["Role"]["AssumeRolePolicyDocument"],
+    }
+    return {name: document["Statement"] for name, document in documents.items()}
 
 
 def inventory(cloud: Cloud) -> set[str]:
@@ -180,6 +248,12 @@ def inventory(cloud: Cloud) -> set[str]:
 
 
 class TestBridge:
+    @pytest.fixture
+    def cloud(self) -> Iterator[Cloud]:
+        """An AWS that lets the function do what its role allows."""
+        with Cloud(enforce_iam=True) as cloud:
+            yield cloud
+
     def test_bridge_is_deployed_checked_given_a_new_token_and_deleted(
         self, cloud: Cloud, reader: Reader, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -200,6 +274,8 @@ class TestBridge:
         assert Twilio(TOKEN).receives("+14255550182", "1234") == 200
         (message,) = cloud.client("sqs").receive_message(QueueUrl=queue)["Messages"]
         assert '"messageBody\\": \\"1234' in message["Body"]
+        with pytest.raises(ClientError, match="AccessDenied"):
+            bridge.client("sqs").receive_message(QueueUrl=queue)
         (reader.folder / "twilio-auth-token").write_text(f"{TOKEN}\n{'0' * 32}\n")
         reader.types(BRIDGE_README, "Change the token")
         assert bridge.read_secret().split() == [TOKEN, "0" * 32]
@@ -218,11 +294,17 @@ def parameters(cloud: Cloud, stack: str) -> dict[str, str]:
 
 
 def become_the_function(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This process has the environment that Lambda gives the deployed function."""
+    """This process has the environment that Lambda gives the deployed function, and the keys of its role."""
     (function,) = cloud.client("lambda").list_functions()["Functions"]
     assert function["Handler"] == "bridge.handler"
+    role = cloud.client("sts").assume_role(RoleArn=function["Role"], RoleSessionName="function")["Credentials"]
+    keys = {
+        "AWS_ACCESS_KEY_ID": role["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": role["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": role["SessionToken"],
+    }
     given = {"AWS_DEFAULT_REGION": cloud.region, **function["Environment"]["Variables"]}
-    for name, value in {**cloud.environment(), **given}.items():
+    for name, value in {**cloud.environment(), **keys, **given}.items():
         monkeypatch.setenv(name, value)
     bridge.client.cache_clear()
     bridge.tokens_of_this_process.cache_clear()

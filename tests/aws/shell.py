@@ -12,11 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from emulator.cloud import Cloud
+from emulator.cloud import OPERATOR_KEY, Cloud
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-MAX_SECONDS = 90
+MAX_SECONDS = 180
 # Version 1 of the AWS CLI goes to an SQS endpoint of its own unless it is given another as an option.
 CLI = """\
 aws() {
@@ -113,4 +113,5 @@ class _Handler(BaseHTTPRequestHandler):
 def environment(cloud: Cloud, voice: SmsVoice | None = None) -> dict[str, str]:
     """The variables that lead the AWS CLI to the emulated AWS, as its operator."""
     voice_url = {"AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2": voice.url} if voice else {}
-    return {**cloud.environment(), "AWS_DEFAULT_REGION": cloud.region, **voice_url}
+    reader = {"AWS_ACCESS_KEY_ID": OPERATOR_KEY, "AWS_DEFAULT_REGION": cloud.region}
+    return {**cloud.environment(), **reader, **voice_url}

@@ -7,8 +7,8 @@ import bridge
 import pytest
 
 from emulator.world import World
+from tests.aws.twilio import Twilio
 from tests.stage import ask
-from tests.twilio import Twilio
 
 TOKEN = "fedcba9876543210fedcba9876543210"
 PERSON = "+14255550182"
