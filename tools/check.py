@@ -69,7 +69,7 @@ def steps() -> tuple[Step, ...]:
         Step("validate", "Pack: demisto-sdk xsoar-lint", (*sdk, "xsoar-lint", *linted)),
         Step("validate", "Docs: READMEs are current", (PYTHON, "-m", "tools.docs", "check")),
         Step("validate", "Playbooks: tags and branches", (PYTHON, "tools/playbooks.py", *playbooks)),
-        pytest("unit", "Unit tests", PYTHON, "Packs", "emulator", "tools"),
+        pytest("unit", "Unit tests", PYTHON, "Packs", "aws", "emulator", "tools"),
         pytest("oldest", "The pack on boto3 1.35.50", OLDEST, str(PACK), *ON_OLDEST),
         pytest("aws-check", "AWS template", PYTHON, AWS_TESTS),
         pytest("e2e", "End-to-end tests", PYTHON, "tests", f"--ignore={AWS_TESTS}"),
