@@ -1,13 +1,12 @@
 """Replies that come by way of a Twilio number: from the form that Twilio posts to the task that resumes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import bridge
 import pytest
 
 from emulator.world import World
-from tests.aws.twilio import Twilio
+from tests.aws.twilio import Twilio, start_bridge
 from tests.stage import ask
 
 TOKEN = "fedcba9876543210fedcba9876543210"
@@ -16,27 +15,20 @@ NewWorld = Callable[..., World]
 
 
 @pytest.fixture
-def world(new_world: NewWorld, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(new_world: NewWorld, monkeypatch: pytest.MonkeyPatch) -> World:
     """A world with a poller, to whose queue the bridge brings replies; its process has just started."""
     world = new_world({"replyCodeMode": "sequential"})
     secret = world.cloud.client("secretsmanager").create_secret(Name="twilio-auth-token", SecretString=f"{TOKEN}\n")
     variables = {"QUEUE_URL": world.cloud.queue_url, "TOKEN_SECRET_ARN": secret["ARN"]}
-    for name, value in {**world.cloud.environment(), **variables, "AWS_DEFAULT_REGION": world.cloud.region}.items():
-        monkeypatch.setenv(name, value)
-    restart_bridge()
+    region = {"AWS_DEFAULT_REGION": world.cloud.region}
+    start_bridge(monkeypatch, {**world.cloud.environment(), **variables, **region})
     world.start_poller()
-    yield world
-    restart_bridge()
+    return world
 
 
 @pytest.fixture
 def twilio() -> Twilio:
     return Twilio(TOKEN)
-
-
-def restart_bridge() -> None:
-    bridge.client.cache_clear()
-    bridge.tokens_of_this_process.cache_clear()
 
 
 def operations(world: World, *names: str) -> list[int]:

@@ -16,7 +16,7 @@ from emulator.world import World
 from tests.aws import moto_gaps, shell
 from tests.aws.shell import ROOT, SmsVoice, sections
 from tests.aws.template import resolve
-from tests.aws.twilio import Twilio
+from tests.aws.twilio import Twilio, start_bridge
 from tests.stage import ask
 
 README = ROOT / "aws" / "README.md"
@@ -304,7 +304,4 @@ def become_the_function(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
         "AWS_SESSION_TOKEN": role["SessionToken"],
     }
     given = {"AWS_DEFAULT_REGION": cloud.region, **function["Environment"]["Variables"]}
-    for name, value in {**cloud.environment(), **keys, **given}.items():
-        monkeypatch.setenv(name, value)
-    bridge.client.cache_clear()
-    bridge.tokens_of_this_process.cache_clear()
+    start_bridge(monkeypatch, {**cloud.environment(), **keys, **given})

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+import boto3
 import bridge
+import pytest
 
 HOST = "abc123.lambda-url.us-east-1.on.aws"
 NUMBER = "+14255550170"
@@ -66,3 +68,13 @@ def status(event: Mapping[str, Any]) -> int:
     """What the bridge answers to the event."""
     code: int = bridge.handler(event)["statusCode"]
     return code
+
+
+def start_bridge(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
+    """This process becomes a new one of the function, with that environment: nothing is remembered."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    # It keeps the first keys that it found.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    bridge.client.cache_clear()
+    bridge.tokens_of_this_process.cache_clear()
