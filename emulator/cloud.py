@@ -34,6 +34,8 @@ from emulator.quick_moto import Dispatcher, quicken
 from emulator.stack import deploy
 
 TWO_WAY_NUMBER = "+14255550100"
+# What the template says.
+AS_DEPLOYED = -1
 # Requests signed with this key set the stage: they are neither recorded nor disturbed.
 OPERATOR_KEY = "EMULATOROPERATOR"
 ROLE_KEY = "EMULATORMACHINEROLE"
@@ -85,20 +87,19 @@ class Cloud:
 
     A context manager; one at a time in a process, because moto's state is global: a second one is a RuntimeError. Every
     start is from empty. All methods may be called from any thread. Times are Unix seconds, durations seconds.
-    `parameters` go over the defaults of the template; `outputs` are what its deployment gave. A `visibility_timeout`
-    or `max_receive_count` that differs from the template's is set after it, and so is `raw_delivery`;
-    `max_receive_count` None takes the dead-letter queue away. With `enforce_iam`, what containers ask for has to be
-    allowed by the IAM policies of who asks. With `disorder`, each message of the topic reaches the
-    queue twice, under two SQS ids as SNS re-delivers, and whatever waits there comes in the order it draws: what a
-    standard queue allows itself now and then, always.
+    `parameters` go over the defaults of the template; `outputs` are what its deployment gave. `visibility_timeout`,
+    `max_receive_count` and `raw_delivery` change what was deployed; `max_receive_count` None takes the dead-letter
+    queue away. With `enforce_iam`, IAM has to allow what a container asks for. With `disorder`, each message of the
+    topic reaches the queue twice, under two SQS ids as SNS re-delivers, and whatever waits there comes in the order it
+    draws: what a standard queue allows itself now and then, always.
     """
 
     def __init__(
         self,
         *,
         region: str = "us-east-1",
-        visibility_timeout: int = 120,
-        max_receive_count: int | None = 5,
+        visibility_timeout: int = AS_DEPLOYED,
+        max_receive_count: int | None = AS_DEPLOYED,
         raw_delivery: bool = False,
         disorder: random.Random | None = None,
         parameters: Mapping[str, str] | None = None,
@@ -181,15 +182,19 @@ class Cloud:
         self._set_up_subscription(self.client("sns"))
 
     def _set_up_queue(self, sqs: Any) -> None:
-        deployed = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["All"])["Attributes"]
-        redrive = {**json.loads(deployed["RedrivePolicy"]), "maxReceiveCount": self.max_receive_count}
-        wanted = {
-            "VisibilityTimeout": str(self.visibility_timeout),
-            "RedrivePolicy": json.dumps(redrive) if self.max_receive_count is not None else "",
-        }
-        changed = {name: value for name, value in wanted.items() if value != deployed[name]}
+        changed = {}
+        if self.visibility_timeout != AS_DEPLOYED:
+            changed["VisibilityTimeout"] = str(self.visibility_timeout)
+        if self.max_receive_count != AS_DEPLOYED:
+            changed["RedrivePolicy"] = self._redrive_policy(sqs)
         if changed:
             sqs.set_queue_attributes(QueueUrl=self.queue_url, Attributes=changed)
+
+    def _redrive_policy(self, sqs: Any) -> str:
+        if self.max_receive_count is None:
+            return ""
+        deployed = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["RedrivePolicy"])["Attributes"]
+        return json.dumps({**json.loads(deployed["RedrivePolicy"]), "maxReceiveCount": self.max_receive_count})
 
     def _set_up_subscription(self, sns: Any) -> None:
         (subscription,) = sns.list_subscriptions_by_topic(TopicArn=self.topic_arn)["Subscriptions"]

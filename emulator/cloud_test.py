@@ -177,6 +177,13 @@ def test_empty_long_poll_lasts_its_time_and_has_no_messages(cloud: Cloud) -> Non
     assert 0.9 < time.monotonic() - started < 2
 
 
+def test_poll_without_a_wait_of_its_own_waits_as_the_queue_says(cloud: Cloud) -> None:
+    # Given a queue of the template, whose polls wait
+    threading.Timer(0.5, lambda: Phone(PERSON, cloud).replies("1234")).start()
+    # When it is polled without a wait, Then the poll ends with the reply
+    assert len(aws(cloud, "sqs").receive_message(QueueUrl=cloud.queue_url)["Messages"]) == 1
+
+
 def test_poll_of_a_dead_client_takes_no_reply(cloud: Cloud) -> None:
     # Given a poll of twenty seconds whose client gives up after a fifth of one
     impatient = aws(cloud, "sqs", read_timeout=0.2)
