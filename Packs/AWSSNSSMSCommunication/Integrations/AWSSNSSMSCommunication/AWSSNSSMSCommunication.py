@@ -12,6 +12,7 @@ boto is called in the AWS section only, and only the main thread talks to the se
 import demistomock as demisto
 from CommonServerPython import *
 
+import gc
 import json
 import math
 import random
@@ -2639,6 +2640,7 @@ def run_poller(params: Mapping[str, Any]) -> None:
 
 
 def main() -> None:
+    gc.freeze()  # what the imports made stays: a collection in the middle of a command need not walk through it
     command = demisto.command()
     try:
         params, args = demisto.params(), demisto.args()
