@@ -1,5 +1,6 @@
 """What the template is made of: what CloudFormation's linter says of it, and what moto does not create."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -221,3 +222,16 @@ def test_outputs_are_named_like_the_parameters_they_are_copied_into() -> None:
     (path,) = PACK.glob("Integrations/*/*.yml")
     displayed = {item["display"] for item in yaml.safe_load(path.read_text(encoding="utf-8"))["configuration"]}
     assert set(copied.values()) <= displayed
+
+
+def test_help_of_the_integration_shows_the_policy_of_the_template() -> None:
+    """
+    Given the help beside the parameters of the integration.
+    When the policy in it is read.
+    Then it is the template's without its statement ids, for a queue called sms-replies.
+    """
+    (path,) = PACK.glob("Integrations/*/*_description.md")
+    shown = path.read_text(encoding="utf-8").partition("```json\n")[2].partition("```")[0]
+    policy = json.loads(shown.replace("arn:aws:sqs:us-east-1:123456789012:sms-replies", "<ReplyQueue.Arn>"))
+    deployed = resolve().document("XsoarPolicy")
+    assert policy["Statement"] == [{k: v for k, v in item.items() if k != "Sid"} for item in deployed]
