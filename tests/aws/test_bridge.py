@@ -17,7 +17,7 @@ NewWorld = Callable[..., World]
 @pytest.fixture
 def world(new_world: NewWorld, monkeypatch: pytest.MonkeyPatch) -> World:
     """A world with a poller, to whose queue the bridge brings replies; its process has just started."""
-    world = new_world({"replyCodeMode": "sequential"})
+    world = new_world({"replyCodeMode": "sequential", "retries": "0"})
     secret = world.cloud.client("secretsmanager").create_secret(Name="twilio-auth-token", SecretString=f"{TOKEN}\n")
     variables = {"QUEUE_URL": world.cloud.queue_url, "TOKEN_SECRET_ARN": secret["ARN"]}
     region = {"AWS_DEFAULT_REGION": world.cloud.region}
@@ -139,8 +139,10 @@ def test_no_reply_is_lost_while_aws_is_out_of_reach(world: World, twilio: Twilio
     Then it gets 503, then 200, and the task resumes.
     """
     asked = ask(world, world.phone(PERSON))
+    world.expect_log_error("ReceiveMessage failed with")
     with world.cloud.unreachable():
         assert twilio.receives(PERSON, "1") == 503
+        world.wait_until(lambda: world.instance.health != "", "the poller to notice")
     world.wait_until(lambda: twilio.posts_again() == 200, "the bridge reaches AWS")
     assert asked.task.wait() == "Yes"
     world.phone(PERSON).expects("1 - Thank you")

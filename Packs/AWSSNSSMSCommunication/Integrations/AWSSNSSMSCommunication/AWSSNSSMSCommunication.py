@@ -2019,7 +2019,8 @@ class Conversation:
         """Close the open questions that are wanted, and complete their tasks with the response unless it is empty.
 
         1. claim or close, in one compare-and-swap; a crash now: look_after tells the claims. 2. tell and 3. settle, as
-        in answer. An outcome for each question closed. What has been claimed before is not touched.
+        in answer. An outcome for each question closed. A cancel that died before XSOAR took its response is finished
+        too; no other claim is touched.
         """
         verdicts = self._store.update(lambda state: cancel(state, wanted, response, self._now()))
         return self._outcomes(
@@ -2082,8 +2083,12 @@ class Conversation:
 
 
 def cancel(state: State, wanted: Callable[[Question], bool], response: str, now: float) -> tuple[State, list[Verdict]]:
-    """The wanted open questions closed; with a response, which one claim per entitlement holds, their copies too."""
-    verdicts, still_open = [], [q for q in state.all() if q.open_at(now) and not state.is_taken(q.entitlement)]
+    """The wanted open questions closed; with a response, which one claim per entitlement holds, their copies too.
+
+    The verdicts are those, and before them what was cancelled earlier and XSOAR has not taken yet.
+    """
+    verdicts = [v for v in untold_claims(state, now, 0) if v.match and is_cancelled(v.match.question, wanted)]
+    still_open = [q for q in state.all() if q.open_at(now) and not state.is_taken(q.entitlement)]
     keys = {q.entitlement.key for q in still_open if response and wanted(q)}
     for question in [q for q in still_open if q.entitlement.key in keys or wanted(q)]:
         if response and not state.is_taken(question.entitlement):
@@ -2096,6 +2101,10 @@ def cancel(state: State, wanted: Callable[[Question], bool], response: str, now:
             )
         verdicts.append(verdict)
     return state, verdicts
+
+
+def is_cancelled(question: Question, wanted: Callable[[Question], bool]) -> bool:
+    return question.claim is not None and question.claim.ending is Status.CANCELLED and wanted(question)
 
 
 def locked_phones(state: State, settings: Settings, now: float) -> dict[str, float]:
@@ -2312,7 +2321,7 @@ def cancelled_row(outcome: Outcome, response: str) -> dict[str, Any]:
     return {
         "EntitlementID": str(question.entitlement) if question else None,
         "PhoneNumber": outcome.verdict.reply.phone,
-        "Response": response or None,
+        "Response": (question.claim.option if question and question.claim else response) or None,
         "Error": outcome.error or None,
     }
 

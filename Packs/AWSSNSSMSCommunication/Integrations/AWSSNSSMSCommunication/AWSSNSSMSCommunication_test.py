@@ -5645,6 +5645,23 @@ def test_cancel_with_a_response_completes_the_task_once_and_closes_every_copy(
     assert server.state == state(question(1, claim=ended), question(2), copy)
 
 
+def test_cancel_that_died_before_xsoar_took_its_response_is_finished_when_run_again(
+    war_room: WarRoom, server: Server
+) -> None:
+    # Given a question that was cancelled, an expired and an answered one, none of them told to XSOAR yet
+    cancelled = claim("Later", "", reply_id="", ending=sms.Status.CANCELLED)
+    server.store(question(1, claim=cancelled), question(2, claim=expired()), question(3, claim=claim()))
+    # When those of the phone are cancelled, with another response
+    context, _ = war_room.result("aws-sns-sms-cancel-entitlement", phone_number=PHONE, response="Abort")
+    # Then the first has the response it was cancelled with, and the others are left to the poller
+    [rows] = context.values()
+    assert [(row["EntitlementID"][:8], row["Response"], row["Error"]) for row in rows] == [("00000001", "Later", None)]
+    assert [answer[3] for answer in server.told] == ["Later"]
+    # And once it was told, there is nothing left to cancel
+    [entry] = war_room.run("aws-sns-sms-cancel-entitlement", phone_number=PHONE)
+    assert entry["HumanReadable"].startswith("No open question matches")
+
+
 def test_cancel_of_one_phone_with_a_response_says_that_the_other_copy_is_closed_too(
     war_room: WarRoom, server: Server
 ) -> None:
