@@ -7,7 +7,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TABLES = HERE.parent / "docs" / "reliability.md"
-NAMED = re.compile(r"`(\w+\.py)::(\w+)`")
+NAMED = re.compile(r"`([\w/]+\.py)::(\w+)`")
 
 
 def rows() -> list[str]:
