@@ -306,7 +306,7 @@ class People:
             return
         if case.copies > 1:
             phone.replies(asked.codes[case.option], inboundMessageId=case.inbound_id)
-        if case.thinks_again and asked.codes[case.other] >= "1000":
+        if case.thinks_again and len(asked.codes[case.other]) == 4:
             phone.replies(asked.codes[case.other])
 
 
