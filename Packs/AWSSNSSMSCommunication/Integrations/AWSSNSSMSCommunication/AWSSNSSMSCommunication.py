@@ -1406,10 +1406,12 @@ def read_state(
     known: questions by their JSON text, which are not read anew. about: what has nothing to do with it is not read.
     """
     questions: dict[str, list[Question]] = {}
+    wanted: list[str] = []
+    unread: list[str] = []
     try:
-        items = items_of(context.get(CONTEXT_KEY) or "[]")
-        unread = tuple(item for item in items if not concerns(item, about))
-        for item in items if not unread else [item for item in items if concerns(item, about)]:
+        for item in items_of(context.get(CONTEXT_KEY) or "[]"):
+            (wanted if concerns(item, about) else unread).append(item)
+        for item in wanted:
             question = (known or {}).get(item) or question_from_json(item)
             questions.setdefault(question.phone, []).append(question)
         phones = checked(json.loads(context.get(PHONES_KEY) or "{}"), dict)
@@ -1419,7 +1421,7 @@ def read_state(
             f"The integration context holds {CONTEXT_KEY} that cannot be read ({type(error).__name__}); they were left "
             "as they are. Repair them, or reset the integration cache of the instance to lose all open questions."
         ) from error
-    return State({phone: tuple(asked) for phone, asked in questions.items()}, remembered, unread)
+    return State({phone: tuple(asked) for phone, asked in questions.items()}, remembered, tuple(unread))
 
 
 def phone_to_json(phone: PhoneRecord) -> dict[str, Any]:
@@ -1938,12 +1940,12 @@ class Conversation:
 
     def _register(self, state: State, ask: AskText, phone: str, terms: Terms) -> tuple[State, Asking]:
         now = self._now()
-        state = purge(state, self._settings.lifetime, now)
-        known = state.find(ask.entitlement, phone)
         if state.is_taken(ask.entitlement):
             raise InputError(
                 "The entitlement of this question has been answered. Ask again with a new one. Nothing was sent."
             )
+        state = purge(state, self._settings.lifetime, now)
+        known = state.find(ask.entitlement, phone)
         if known and not known.open_at(now):
             state, known = state.drop(known), None
         question = self._again(known, ask, terms, now) if known else self._first(state, ask, phone, terms, now)

@@ -3234,6 +3234,17 @@ def test_asking_forgets_what_is_long_over(server: Server) -> None:
     assert [q.entitlement for q in server.questions] == [entitlement(2)]
 
 
+def test_entitlement_that_was_answered_is_refused_for_as_long_as_it_is_known(server: Server) -> None:
+    # Given a question that was answered so long ago that the next write forgets it
+    told = claim(at=NOW - 6 * DAY, told_at=NOW - 6 * DAY)
+    server.store(question(1, created=NOW - 7 * DAY, expires=NOW - 6 * DAY, claim=told))
+    # When its entitlement is asked again, Then it is refused, and nothing is sent
+    aws = FakeAws()
+    with pytest.raises(sms.InputError, match="The entitlement of this question has been answered"):
+        conversation(aws, Clock()).ask(ask_text(1), PHONE)
+    assert aws.texts == []
+
+
 def test_plain_text_is_sent_as_it_is_and_stores_nothing(server: Server) -> None:
     # Given a text with a URL, When sent, Then it leaves as it is
     aws = FakeAws()
