@@ -644,6 +644,10 @@ class State:
         """Whether it has an answer, on whichever phone."""
         return any(question.claim for question in self.copies(entitlement))
 
+    def can_be_answered(self, question: Question, moment: float) -> bool:
+        """Whether the question is open then, and nobody else who was asked the same has answered."""
+        return question.open_at(moment) and not self.is_taken(question.entitlement)
+
     def put(self, question: Question) -> "State":
         """With the question in place of the one of the same entitlement and phone, else at the end of that phone's."""
         old = self.of(question.phone)
@@ -1236,9 +1240,9 @@ def remind(state: State, grace: float, now: float) -> tuple[State, list[Sms]]:
     An older moment passed while no poller ran: its reminder is left out, the next one is sent at its time.
     """
     reminders = []
-    for question in [q for q in state.all() if moments_passed(q, now) > q.reminded]:
-        if question.open_at(now) and not state.is_taken(question.entitlement):
-            due = moments_passed(question, now)
+    for question in list(state.all()):
+        due = moments_passed(question, now)
+        if due > question.reminded and state.can_be_answered(question, now):
             state = state.put(replace(question, reminded=due))
             if now - (question.created + due * question.terms.every) <= grace:
                 reminders.append(Sms(question.phone, reminder_sms(question)))
@@ -2081,7 +2085,7 @@ class Conversation:
     def open_questions(self, phone: str) -> list[Question]:
         """The questions that the phone can answer now, oldest first. StateError when the context cannot be read."""
         state = self.state()
-        return [q for q in state.of(phone) if q.open_at(self._now()) and not state.is_taken(q.entitlement)]
+        return [question for question in state.of(phone) if state.can_be_answered(question, self._now())]
 
 
 def cancel(state: State, wanted: Callable[[Question], bool], response: str, now: float) -> tuple[State, list[Verdict]]:
@@ -2090,7 +2094,7 @@ def cancel(state: State, wanted: Callable[[Question], bool], response: str, now:
     The verdicts are those, and before them what was cancelled earlier and XSOAR has not taken yet.
     """
     verdicts = [v for v in untold_claims(state, now, 0) if v.match and is_cancelled(v.match.question, wanted)]
-    still_open = [q for q in state.all() if q.open_at(now) and not state.is_taken(q.entitlement)]
+    still_open = [question for question in state.all() if state.can_be_answered(question, now)]
     keys = {q.entitlement.key for q in still_open if response and wanted(q)}
     for question in [q for q in still_open if q.entitlement.key in keys or wanted(q)]:
         if response and not state.is_taken(question.entitlement):
